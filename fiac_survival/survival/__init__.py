@@ -1,0 +1,30 @@
+"""Estimators on outcomes and risk tables: right on ties, delayed entry, weights and clusters."""
+
+from fiac_survival.core.outcome import Outcome
+from fiac_survival.core.risk_table import RiskTable
+from fiac_survival.survival.cox import CoxModel, cox
+from fiac_survival.survival.curves import SurvivalCurve
+from fiac_survival.survival.kaplan_meier import kaplan_meier
+from fiac_survival.survival.logrank import LogRank, logrank
+from fiac_survival.survival.milestone import Milestone, milestone
+from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
+from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
+from fiac_survival.survival.rmst import RestrictedMean, rmst
+
+__all__ = [
+    "CoxModel",
+    "CumulativeHazard",
+    "LogRank",
+    "Milestone",
+    "Outcome",
+    "ProportionalHazardsTest",
+    "RestrictedMean",
+    "RiskTable",
+    "SurvivalCurve",
+    "cox",
+    "kaplan_meier",
+    "logrank",
+    "milestone",
+    "nelson_aalen",
+    "rmst",
+]

@@ -1,0 +1,385 @@
+r"""The Cox proportional-hazards model.
+
+For patient i with covariates :math:`x_i` in stratum s the hazard is
+:math:`\lambda_s(t)\,e^{x_i'\beta}`. β maximises the partial likelihood over risk sets
+:math:`\{j: a_j < t \le T_j\}` within strata, weighted by case weights, with tied events after Efron or
+Breslow (see :mod:`fiac_survival.kernels.cox`). Model-based covariance: inverse information. Robust:
+:math:`\sum_c (\sum_{i\in c} w_i D_i)(\cdot)'` with :math:`D_i = I^{-1} r_i` and r the score residuals
+(Lin and Wei). Conventions are those of R's ``coxph``.
+
+Sources: Cox 1972; Efron 1977; Breslow 1974; Lin and Wei 1989; Therneau and Grambsch 2000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from fiac_survival.core import columns
+from fiac_survival.core.design import Design, make_design
+from fiac_survival.core.errors import DataError
+from fiac_survival.core.intervals import (
+    Transform,
+    normal_quantile,
+    require_choice,
+    two_sided_p,
+)
+from fiac_survival.core.outcome import Outcome
+from fiac_survival.core.results import Result
+from fiac_survival.core.risk_table import require_positive_weights
+from fiac_survival.core.threads import single_threaded_blas
+from fiac_survival.survival import cox_baseline, proportional_hazards
+from fiac_survival.survival.cox_fit import Pass, SortedRows, maximise, sort_rows
+from fiac_survival.survival.cox_residuals import score_residuals
+
+Floats = NDArray[np.float64]
+Ties = Literal["efron", "breslow"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class CoxModel(Result):
+    """A fitted Cox model.
+
+    Attributes
+    ----------
+    table : DataFrame
+        term, coef, hazard_ratio, std_error (of coef), lower, upper (of the hazard ratio), z, p_value.
+    coef : Series
+        Coefficients by term.
+    covariance : DataFrame
+        Their covariance; robust if so asked.
+    model_covariance : DataFrame
+        Inverse information.
+    log_likelihood, log_likelihood_null : float
+        Partial log-likelihood at the estimate and at zero.
+    tests : DataFrame
+        test (likelihood ratio, wald, score, and robust score with a robust variance), statistic, df,
+        p_value.
+    n, n_event : int
+        Rows and events.
+    ties, variance : str
+        "efron" or "breslow"; "model", "robust" or "clustered".
+    level : float
+        Confidence level of the table.
+    """
+
+    coef: pd.Series
+    covariance: pd.DataFrame
+    model_covariance: pd.DataFrame
+    log_likelihood: float
+    log_likelihood_null: float
+    tests: pd.DataFrame
+    n: int
+    n_event: int
+    ties: Ties
+    variance: str
+    level: float
+    _rows: SortedRows = field(repr=False)
+    _end: Pass = field(repr=False)
+    _design: Design = field(repr=False)
+
+    @cached_property
+    def influence(self) -> Floats:
+        """Change of each coefficient per unit of each row's weight, shape (n, p).
+
+        Weight times influence is R's weighted dfbeta; its sums of squares give the robust variance.
+        """
+        residuals = score_residuals(self._rows, self._end)
+        out = np.empty_like(residuals)
+        out[self._rows.order] = residuals @ np.linalg.inv(self._end.information)
+        return out / self._rows.scale
+
+    def baseline(self) -> pd.DataFrame:
+        """Baseline cumulative hazard and survival, of a patient whose covariates are all 0.
+
+        Returns
+        -------
+        DataFrame
+            stratum, time, cumulative_hazard, survival at each event time.
+        """
+        return cox_baseline.baseline(self._rows, self._end)
+
+    @single_threaded_blas
+    def predict_survival(
+        self,
+        X: Any,
+        times: Any,
+        *,
+        strata: Any = None,
+        level: float = 0.95,
+        transform: Transform = "log-log",
+    ) -> pd.DataFrame:
+        """Predict survival curves of new patients.
+
+        Parameters
+        ----------
+        X : DataFrame or 2-D array, shape (m, p)
+            Covariates, or the columns that the model's formula refers to.
+        times : float or array-like of float
+            Times.
+        strata : array-like, shape (m,), optional
+            Each patient's stratum; needed if the model has strata.
+        level : float, default 0.95
+            Confidence level.
+        transform : str, default "log-log"
+            Scale on which the interval is symmetric.
+
+        Returns
+        -------
+        DataFrame
+            row, time, survival, std_error, lower, upper. The standard error has the part of the
+            baseline and that of the coefficients.
+
+        Raises
+        ------
+        DataError
+            If a column or a stratum is unknown.
+
+        Examples
+        --------
+        >>> import fiac_survival as fs
+        >>> y = fs.Outcome(time=[3, 5, 8, 10, 4, 9], event=[1, 1, 1, 0, 1, 0])
+        >>> model = fs.survival.cox(y, [[1], [2], [1], [0], [1], [0]])
+        >>> model.predict_survival([[0], [1]], times=6)["survival"].round(3).tolist()
+        [0.853, 0.594]
+        """
+        return cox_baseline.predict(
+            self._rows,
+            self._end,
+            self._design.again(X),
+            self.covariance.to_numpy(),
+            times=times,
+            strata=strata,
+            level=level,
+            transform=transform,
+        )
+
+    @single_threaded_blas
+    def test_proportional_hazards(
+        self,
+        transform: proportional_hazards.TimeTransform = "km",
+        *,
+        method: proportional_hazards.PHMethod = "score",
+        terms: bool = True,
+    ) -> proportional_hazards.ProportionalHazardsTest:
+        """Test proportional hazards.
+
+        Parameters
+        ----------
+        transform : {"km", "identity", "rank", "log"}, default "km"
+            Function of time with which each coefficient might vary.
+        method : {"score", "grambsch-therneau"}, default "score"
+            "score" is the exact score test (R survival 3), "grambsch-therneau" the approximation of
+            1994 (R survival 2, lifelines), which takes the covariates' variance as constant over
+            time.
+        terms : bool, default True
+            One test a term of the formula; False: one a column.
+
+        Returns
+        -------
+        ProportionalHazardsTest
+            Statistic by term, and all together.
+
+        Raises
+        ------
+        DataError
+            If an option is unknown.
+        """
+        return proportional_hazards.test(
+            self._rows,
+            self._end,
+            self._design,
+            self.coef.to_numpy(),
+            self.model_covariance.to_numpy(),
+            transform=transform,
+            method=method,
+            terms=terms,
+        )
+
+
+@single_threaded_blas
+def cox(
+    y: Outcome,
+    X: Any,
+    *,
+    data: Any = None,
+    ties: Ties = "efron",
+    strata: Any = None,
+    weights: Any = None,
+    cluster: Any = None,
+    robust: bool | None = None,
+    level: float = 0.95,
+) -> CoxModel:
+    """Fit a Cox proportional-hazards model.
+
+    Parameters
+    ----------
+    y : Outcome
+        Rows, event codes 0 and 1; delayed entry and several rows a person are allowed.
+    X : DataFrame or 2-D array of shape (n, p), or str
+        Covariates, or a formula such as ``"age + C(stage)"``.
+    data : DataFrame, optional
+        The table that a formula refers to.
+    ties : {"efron", "breslow"}, default "efron"
+        Treatment of tied events.
+    strata : array-like, shape (n,), optional
+        Labels; each stratum has its own baseline hazard.
+    weights : array-like of float, shape (n,), optional
+        Positive case weights, taken as known.
+    cluster : array-like, shape (n,), optional
+        Labels of rows that belong together; makes the variance robust.
+    robust : bool, optional
+        Lin-Wei variance. Left out: True with clusters or with weights that are not whole numbers, as
+        in R.
+    level : float, default 0.95
+        Confidence level.
+
+    Returns
+    -------
+    CoxModel
+        Coefficients, tests, baseline, residuals and predictions.
+
+    Raises
+    ------
+    DataError
+        If a value is missing, or a covariate is constant or redundant.
+    ConvergenceError
+        If the likelihood has no maximum, naming the covariates (separation).
+
+    References
+    ----------
+    Cox DR. Regression models and life-tables. JRSS B 1972;34:187-220.
+    Efron B. The efficiency of Cox's likelihood function for censored data. JASA 1977;72:557-565.
+    Lin DY, Wei LJ. The robust inference for the Cox proportional hazards model. JASA
+    1989;84:1074-1078.
+
+    Examples
+    --------
+    >>> import fiac_survival as fs
+    >>> import pandas as pd
+    >>> y = fs.Outcome(time=[3, 5, 8, 10, 4, 9], event=[1, 1, 1, 0, 1, 0])
+    >>> model = fs.survival.cox(y, pd.DataFrame({"grade": [1, 2, 1, 0, 1, 0]}))
+    >>> model.table[["term", "hazard_ratio"]].round(3).values.tolist()
+    [['grade', 3.263]]
+    """
+    require_choice(ties, Ties, "ties")
+    normal_quantile(level)
+    if not isinstance(y, Outcome):
+        raise DataError(
+            "cox takes an Outcome",
+            values={"type": type(y).__name__},
+            remedy="a Cox model needs rows, not a risk table",
+        )
+    y.require_binary("cox", "fine_gray or one model a cause")
+    y.require_events("cox")
+    n = len(y)
+    weight = None if weights is None else require_positive_weights(weights, n)
+    if robust is False and cluster is not None:
+        raise DataError(
+            "clusters ask for a robust variance",
+            values={"robust": robust},
+            remedy="leave robust out, or drop cluster",
+        )
+    design = make_design(X, data, n=n)
+    rows = sort_rows(y, design, weight=weight, strata=strata, efron=ties == "efron")
+    start, end, n_iter = maximise(rows, design)
+    if robust is None:
+        fractional = weight is not None and bool(np.any(weight != np.floor(weight)))
+        robust = cluster is not None or fractional
+    unscale = 1.0 / rows.scale
+    model_covariance = np.linalg.inv(end.information) * np.outer(unscale, unscale)
+    covariance, kind, members = model_covariance, "model", None
+    if robust:
+        members = None if cluster is None else columns.labels(cluster, "cluster", n=n)[0]
+        residuals = _cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
+        bread = np.linalg.inv(end.information) * unscale[:, None]
+        covariance = bread @ (residuals.T @ residuals) @ bread.T
+        kind = "robust" if cluster is None else "clustered"
+    beta = end.beta * unscale
+    tests = _tests(rows, start, end, beta, covariance, robust=bool(robust), members=members)
+    names = design.columns
+    inverse = np.diag(np.linalg.inv(end.information))
+    return CoxModel(
+        table=_table(names, beta, covariance, level),
+        converged=True,
+        n_iter=n_iter,
+        gradient_norm=float(np.max(np.abs(end.score) * np.sqrt(inverse))),
+        coef=pd.Series(beta, index=names, name="coef"),
+        covariance=pd.DataFrame(covariance, index=names, columns=names),
+        model_covariance=pd.DataFrame(model_covariance, index=names, columns=names),
+        log_likelihood=end.log_likelihood,
+        log_likelihood_null=start.log_likelihood,
+        tests=tests,
+        n=n,
+        n_event=int(np.count_nonzero(y.event)),
+        ties=ties,
+        variance=kind,
+        level=level,
+        _rows=rows,
+        _end=end,
+        _design=design,
+    )
+
+
+def _table(names: list[str], beta: Floats, covariance: Floats, level: float) -> pd.DataFrame:
+    z = normal_quantile(level)
+    std_error = np.sqrt(np.diag(covariance))
+    return pd.DataFrame(
+        {
+            "term": names,
+            "coef": beta,
+            "hazard_ratio": np.exp(beta),
+            "std_error": std_error,
+            "lower": np.exp(beta - z * std_error),
+            "upper": np.exp(beta + z * std_error),
+            "z": beta / std_error,
+            "p_value": [two_sided_p(v) for v in beta / std_error],
+        }
+    )
+
+
+def _cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64] | None) -> Floats:
+    """Add residuals within clusters; without clusters each row stands alone."""
+    if members is None:
+        return residuals
+    codes = members[rows.order]
+    size = int(members.max()) + 1
+    return np.stack(
+        [np.bincount(codes, weights=column, minlength=size) for column in residuals.T], axis=1
+    )
+
+
+def _tests(
+    rows: SortedRows,
+    start: Pass,
+    end: Pass,
+    beta: Floats,
+    covariance: Floats,
+    *,
+    robust: bool,
+    members: NDArray[np.int64] | None,
+) -> pd.DataFrame:
+    df = beta.size
+    found = {
+        "likelihood ratio": 2.0 * (end.log_likelihood - start.log_likelihood),
+        "wald": float(beta @ np.linalg.solve(covariance, beta)),
+        "score": float(start.score @ np.linalg.solve(start.information, start.score)),
+    }
+    if robust:
+        sums = _cluster_sums(score_residuals(rows, start) * rows.weight[:, None], rows, members)
+        total = sums.sum(axis=0)
+        found["robust score"] = float(total @ np.linalg.solve(sums.T @ sums, total))
+    return pd.DataFrame(
+        {
+            "test": list(found),
+            "statistic": list(found.values()),
+            "df": df,
+            "p_value": [float(chdtrc(df, value)) for value in found.values()],
+        }
+    )
