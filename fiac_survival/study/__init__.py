@@ -1,0 +1,20 @@
+"""Studies: run them, keep their record, verify them."""
+
+from fiac_survival.core.protocol import Protocol, read_protocol
+from fiac_survival.study.context import StudyRun
+from fiac_survival.study.project import Project, find_project
+from fiac_survival.study.study import Study, load
+from fiac_survival.study.verification import Finding, Status, Verification
+
+__all__ = [
+    "Finding",
+    "Project",
+    "Protocol",
+    "Status",
+    "Study",
+    "StudyRun",
+    "Verification",
+    "find_project",
+    "load",
+    "read_protocol",
+]

@@ -1,0 +1,352 @@
+"""What the analysis of a study is given: its protocol, its data, and ways to release results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fiac_survival import datasets
+from fiac_survival.cohort.engine import Engine
+from fiac_survival.core import seeds
+from fiac_survival.core.errors import ConvergenceError, DataError, ProtocolError
+from fiac_survival.core.files import sha256
+from fiac_survival.core.progress import Progress
+from fiac_survival.core.protocol import NAME, Protocol
+from fiac_survival.core.released import read_table, write_table
+from fiac_survival.core.results import Result
+from fiac_survival.report.drawing import draw_from_csv
+from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
+from fiac_survival.study.project import Layout
+
+
+class StudyRun:
+    """One run of a study. Made by the runner and passed to ``analyse`` in ``analysis.py``.
+
+    Attributes
+    ----------
+    protocol : Protocol
+        The protocol.
+    engine : Engine
+        Where the sources are.
+    items : list
+        What the report shows, in order.
+    artefacts : dict
+        Path to kind of all that was written.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        engine: Engine,
+        layout: Layout,
+        staging: Path,
+        *,
+        data: Path | None,
+        progress: Progress,
+    ) -> None:
+        self.protocol = protocol
+        self.engine = engine
+        self.items: list[Item] = []
+        self.artefacts: dict[str, str] = {}
+        self.figures: dict[str, dict[str, Any]] = {}
+        self.data_used: list[dict[str, Any]] = []
+        self.seeds_used: dict[str, int] = {}
+        self._layout = layout
+        self._staging = staging
+        self._data = data
+        self._progress = progress
+
+    # --- input ---------------------------------------------------------------------------------
+
+    def source(self, name: str) -> Any:
+        """Load a source into the engine.
+
+        Parameters
+        ----------
+        name : str
+            Name of a source of the protocol.
+
+        Returns
+        -------
+        ibis.Table
+            Its rows as they came.
+
+        Raises
+        ------
+        DataError
+            If its file is missing or damaged.
+        """
+        about = self.protocol.source(name)
+        path = self._path_of(name, about.dataset)
+        simulated = about.simulated
+        if about.dataset is not None and path.parent == datasets.shipped.FOLDER:
+            card = datasets.load(about.dataset).card
+            if card.simulated and not simulated:
+                raise ProtocolError(
+                    "a simulated data set must be declared as such",
+                    values={"source": name, "dataset": about.dataset},
+                    remedy="set simulated = true",
+                )
+        with self._progress.step(f"loading {about.label}"):
+            table = self.engine.read(path, table=f"source_{name}")
+            rows = int(table.count().execute())
+        self.data_used.append(
+            {
+                "source": name,
+                "file": path.name,
+                "sha256": sha256(path),
+                "rows": rows,
+                "simulated": simulated,
+            }
+        )
+        return table
+
+    def _path_of(self, name: str, dataset: str | None) -> Path:
+        tried = []
+        if self._data is not None:
+            for suffix in (".parquet", ".csv"):
+                path = self._data / f"{name}{suffix}"
+                if path.is_file():
+                    return path
+                tried.append(str(path))
+        if dataset is not None:
+            return datasets.shipped.card(dataset).path
+        raise DataError(
+            "the data of a source must be given",
+            values={"source": name, "looked for": tried or f"{name}.parquet or {name}.csv"},
+            remedy="pass --data with the folder that holds it",
+        )
+
+    def stream(self, *names: str | int) -> np.random.Generator:
+        """Make the random generator of one use, from the protocol's seed.
+
+        Parameters
+        ----------
+        *names : str or int
+            What it is for.
+
+        Returns
+        -------
+        numpy.random.Generator
+            The same in every run.
+        """
+        self.seeds_used["/".join(map(str, names))] = self.protocol.seed
+        return seeds.stream(self.protocol.seed, *names)
+
+    # --- progress ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Report a step of the work.
+
+        Parameters
+        ----------
+        text : str
+            What is being done.
+
+        Yields
+        ------
+        None
+            The step runs within the block.
+        """
+        with self._progress.step(text):
+            yield
+
+    # --- output --------------------------------------------------------------------------------
+
+    def require_converged(self, *results: Result) -> None:
+        """Refuse to go on with a result that did not converge.
+
+        Parameters
+        ----------
+        *results : Result
+            Results that are to be released.
+
+        Raises
+        ------
+        ConvergenceError
+            Naming the first that did not.
+        """
+        for result in results:
+            if not result.converged:
+                raise ConvergenceError(
+                    "a released result must have converged",
+                    values={
+                        "result": type(result).__name__,
+                        "iterations": result.n_iter,
+                        "gradient": result.gradient_norm,
+                    },
+                    remedy="see the result's own advice",
+                )
+
+    def summary(self, text: str) -> None:
+        """Say what the study found, in plain words, at the top of the report.
+
+        Parameters
+        ----------
+        text : str
+            Plain text; it is escaped.
+        """
+        self.items.append(Summary(text))
+
+    def section(self, title: str, text: str = "") -> None:
+        """Begin a section of the report.
+
+        Parameters
+        ----------
+        title : str
+            Its heading.
+        text : str, optional
+            A paragraph.
+        """
+        self.items.append(Section(title, text))
+
+    def prose(self, text: str) -> None:
+        """Add a paragraph to the report.
+
+        Parameters
+        ----------
+        text : str
+            Plain text; it is escaped.
+        """
+        self.items.append(Prose(text))
+
+    def table(
+        self,
+        name: str,
+        table: pd.DataFrame | Result,
+        *,
+        title: str,
+        note: str = "",
+        columns: Mapping[str, str] | None = None,
+        digits: Mapping[str, int] | None = None,
+        group_by: str | None = None,
+        show: bool = True,
+    ) -> pd.DataFrame:
+        """Release a table.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file, without .csv.
+        table : DataFrame or Result
+            Tidy table.
+        title, note : str
+            Heading and footnote in the report.
+        columns : mapping, optional
+            Columns to show, with their headings; all by default. The file has every column.
+        digits : mapping, optional
+            Decimals of numeric columns; four significant digits by default.
+        group_by : str, optional
+            Column whose values head groups of rows.
+        show : bool, default True
+            Whether the report shows it.
+
+        Returns
+        -------
+        DataFrame
+            The table as released, read back.
+
+        Raises
+        ------
+        ConvergenceError
+            If a result did not converge.
+        OutputError
+            If it cannot be written.
+        """
+        if isinstance(table, Result):
+            self.require_converged(table)
+            table = table.table
+        path = self._staging / self._new(f"{self._layout.results}/{_checked(name)}.csv", "table")
+        write_table(path, table)
+        released = read_table(path)
+        if show:
+            self.items.append(
+                TableItem(
+                    name=name,
+                    title=title,
+                    note=note,
+                    table=released,
+                    columns=dict(columns) if columns else None,
+                    digits=dict(digits or {}),
+                    group_by=group_by,
+                )
+            )
+        return released
+
+    def figure(
+        self,
+        name: str,
+        kind: str,
+        table: pd.DataFrame,
+        *,
+        caption: str,
+        alt: str,
+        **options: Any,
+    ) -> None:
+        """Release a figure with the table that it is drawn from.
+
+        Parameters
+        ----------
+        name : str
+            Name of the files, without extension.
+        kind : str
+            One of :data:`fiac_survival.report.drawing.DRAWINGS`.
+        table : DataFrame
+            What to draw.
+        caption, alt : str
+            Caption, and what it shows for those who cannot see it.
+        **options
+            Options of the drawing function; JSON values.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
+        stem = f"{self._layout.figures}/{_checked(name)}"
+        csv = self._new(f"{stem}.csv", "table")
+        with self._progress.step(f"drawing {name}"):
+            write_table(self._staging / csv, table)
+            paths = draw_from_csv(
+                kind,
+                self._staging / csv,
+                self._staging / stem,
+                options,
+                simulated=self.protocol.simulated,
+            )
+        for path in paths:
+            self._new(f"{stem}{path.suffix}", "figure")
+        self.figures[name] = {
+            "kind": kind,
+            "options": options,
+            "simulated": self.protocol.simulated,
+        }
+        self.items.append(
+            FigureItem(name=name, caption=caption, alt=alt, svg=self._staging / f"{stem}.svg")
+        )
+
+    def _new(self, path: str, kind: str) -> str:
+        if path in self.artefacts:
+            raise ProtocolError(
+                "each artefact of a study must have a name of its own",
+                values={"artefact": path},
+                remedy="rename one of the two",
+            )
+        self.artefacts[path] = kind
+        return path
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ProtocolError(
+            "an artefact's name has lower-case letters, digits and _ only",
+            values={"artefact": name},
+            remedy="rename it in analysis.py",
+        )
+    return name
