@@ -85,6 +85,18 @@ def apply_eligibility(
     ------
     DataError
         If a column is missing or nobody is left.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import fiac_survival as fs
+    >>> engine = fs.cohort.connect("duckdb")
+    >>> table = engine.register(pd.DataFrame({"age": [40, 60, 70]}), table="patients")
+    >>> adult = Criterion(label="50 or older", column="age", operator=">=", value=50)
+    >>> _, attrition = apply_eligibility(table, [adult], source="registry")
+    >>> attrition["n_after"].tolist()
+    [3, 2]
+    >>> engine.close()
     """
     before = int(table.count().execute())
     rows = [

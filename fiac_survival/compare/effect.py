@@ -7,7 +7,7 @@ difference of survival at one time. Each is a smooth function of the weighted da
           \operatorname{Var}\hat\theta=\sum_c\Bigl(\sum_{i\in c}\mathrm{IF}_i\Bigr)^2 ,
 
 with :math:`\mathrm{IF}_i=w_iU_i` for known weights, plus the part of
-:meth:`fiac_survival.weighting.weights.Weights.correction` for estimated ones. Kept with the result, the
+:meth:`fiac_survival.weighting.result.Weights.correction` for estimated ones. Kept with the result, the
 influences give the covariance of two estimates on the same patients.
 """
 
@@ -39,7 +39,8 @@ from fiac_survival.survival.inputs import rows_by_group
 from fiac_survival.survival.milestone import require_within
 from fiac_survival.survival.rmst import require_horizon
 from fiac_survival.survival.steps import steps_by_group
-from fiac_survival.weighting.weights import Weights, as_treated
+from fiac_survival.weighting.result import Weights
+from fiac_survival.weighting.weights import as_treated
 
 Floats = NDArray[np.float64]
 Measure = Literal["hazard_ratio", "rmst", "milestone"]

@@ -83,6 +83,32 @@ def numeric(column: Any, name: str, *, n: int | None = None) -> Floats:
     >>> numeric([True, False], "event")
     array([1., 0.])
     """
+    array = real(column, name, n=n)
+    return np.array(array, dtype=np.float64, order="C")
+
+
+def real(column: Any, name: str, *, n: int | None = None) -> NDArray[Any]:
+    """Turn a column into an array of real numbers of whatever type, perhaps the caller's own.
+
+    Parameters
+    ----------
+    column : array-like
+        Numbers or booleans.
+    name : str
+        What to call it in an error.
+    n : int, optional
+        The length that it must have.
+
+    Returns
+    -------
+    (n,) bool, int or float
+        To be copied before it is kept.
+
+    Raises
+    ------
+    DataError
+        If the column is not numeric or has another length.
+    """
     array = to_numpy(column, name)
     if array.dtype.kind in "mM":
         raise DataError(
@@ -102,7 +128,7 @@ def numeric(column: Any, name: str, *, n: int | None = None) -> Floats:
                 remedy="convert the column to numbers",
             ) from None
     require_length(array, name, n)
-    return np.array(array, dtype=np.float64, order="C")
+    return array
 
 
 def _first_not_numeric(array: NDArray[Any]) -> tuple[int, object]:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
-from fiac_survival.kernels.counting import scan_times
+from fiac_survival.kernels.counting import copy_codes, copy_times
 
+LARGEST_CODE = 1_000_000
 ROUNDING = float(np.sqrt(np.finfo(np.float64).eps))
 
 
@@ -45,6 +46,10 @@ class Outcome:
         Read-only codes.
     whole_times : bool
         True if times are whole numbers (days, say).
+    max_time : float
+        Largest time.
+    n_causes : int
+        Largest event code.
 
     Raises
     ------
@@ -68,18 +73,17 @@ class Outcome:
     entry: NDArray[np.float64] | None
     whole_times: bool = field(repr=False)
     max_time: float = field(repr=False)
+    n_causes: int = field(repr=False)
 
     def __init__(self, time: Any, event: Any, *, entry: Any = None) -> None:
-        checked_time, whole, max_time = _check_times(columns.numeric(time, "time"), "time")
+        checked_time, whole, max_time = _check_times(columns.real(time, "time"), "time")
         n = checked_time.size
         if n == 0:
             raise DataError("an outcome needs at least one row", remedy="check the selection")
-        codes = _check_event(event, n)
+        codes, n_causes = _check_event(event, n)
         checked_entry = None
         if entry is not None:
-            checked_entry, whole_entry, _ = _check_times(
-                columns.numeric(entry, "entry", n=n), "entry"
-            )
+            checked_entry, whole_entry, _ = _check_times(columns.real(entry, "entry", n=n), "entry")
             whole = whole and whole_entry
         if not whole:
             checked_time, checked_entry = _merge_rounding(checked_time, checked_entry)
@@ -104,6 +108,7 @@ class Outcome:
         object.__setattr__(self, "entry", checked_entry)
         object.__setattr__(self, "whole_times", bool(whole))
         object.__setattr__(self, "max_time", float(max_time))
+        object.__setattr__(self, "n_causes", n_causes)
 
     def __len__(self) -> int:
         return int(self.time.size)
@@ -114,11 +119,6 @@ class Outcome:
         return (
             f"Outcome({len(self)} patients, {events} events{late}, follow-up to {self.max_time:g})"
         )
-
-    @property
-    def n_causes(self) -> int:
-        """Largest event code."""
-        return int(self.event.max())
 
     def entry_or_zero(self) -> NDArray[np.float64]:
         """Entry times, zeros where there is no left truncation.
@@ -200,13 +200,14 @@ class Outcome:
             )
 
 
-def _check_times(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], bool, float]:
-    not_finite, negative, maximum, whole = scan_times(values)
+def _check_times(column: NDArray[Any], name: str) -> tuple[NDArray[np.float64], bool, float]:
+    """Copy a column of times and check it."""
+    values = np.empty(column.size)
+    not_finite, negative, maximum, whole = copy_times(column, values)
     if not_finite >= 0:
-        count = int(np.count_nonzero(~np.isfinite(values)))
         raise DataError(
             f"{name} must be finite",
-            count=count,
+            count=int(np.count_nonzero(~np.isfinite(values))),
             row=int(not_finite),
             values={name: values[not_finite]},
             remedy="drop those rows or complete them",
@@ -222,29 +223,29 @@ def _check_times(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.flo
     return values, bool(whole), float(maximum)
 
 
-def _check_event(event: Any, n: int) -> NDArray[np.int32]:
-    array = columns.to_numpy(event, "event")
-    columns.require_length(array, "event", n)
-    if array.dtype.kind == "b":
-        return array.astype(np.int32)
-    if array.dtype.kind not in "iu":
-        array = columns.numeric(array, "event", n=n)
-        columns.require_finite(array, "event")
-    low, high = (array.min(), array.max()) if array.size else (0, 0)
+def _check_event(event: Any, n: int) -> tuple[NDArray[np.int32], int]:
+    """Copy event codes and check them; also the largest."""
+    array = columns.real(event, "event", n=n)
     bad = np.empty(0, dtype=np.int64)
-    if low < 0 or high > 1_000_000:
-        bad = np.flatnonzero((array < 0) | (array > 1_000_000))
-    elif array.dtype.kind == "f":
-        bad = np.flatnonzero(array != np.floor(array))
+    codes = np.empty(n, dtype=np.int32)
+    low = high = 0
+    if array.dtype.kind == "f":
+        columns.require_finite(array, "event")
+        bad = np.flatnonzero((array != np.floor(array)) | (array < 0) | (array > LARGEST_CODE))
+        array = array.astype(np.int64)
+    if not bad.size:
+        low, high = copy_codes(array, codes)
+    if low < 0 or high > LARGEST_CODE:
+        bad = np.flatnonzero((array < 0) | (array > LARGEST_CODE))
     if bad.size:
         raise DataError(
             "event must be a code 0 (censored), 1, 2, ...",
             count=int(bad.size),
             row=int(bad[0]),
-            values={"event": array[bad[0]]},
+            values={"event": columns.real(event, "event")[bad[0]]},
             remedy="recode the column",
         )
-    return array.astype(np.int32)
+    return codes, int(high)
 
 
 def _merge_rounding(

@@ -1,9 +1,9 @@
 """Checks and counts over rows: one pass, no temporary arrays.
 
-``scan_times`` reads a column of times once and tells whether it is valid and whether it holds whole
-numbers; ``count_cells`` and ``weigh_cells`` reduce rows to one cell per (group, time, status) when
-times are whole numbers, which is what makes a Kaplan-Meier curve of twelve million people a matter
-of milliseconds.
+``copy_times`` and ``copy_codes`` read a column once, copy it, and tell whether it is valid and whether
+it holds whole numbers; ``count_cells`` and ``weigh_cells`` reduce rows to one cell per (group, time,
+status) when times are whole numbers, which is what makes a Kaplan-Meier curve of twelve million people a
+matter of milliseconds.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from fiac_survival.kernels._types import Floats, Ints
 CHUNKS = 8
 
 
-@jit
-def scan_times(time: Floats) -> tuple[int, int, float, bool]:
-    """Find the first row that is not finite and the first that is negative.
+@jit_parallel
+def copy_times(time: Ints, out: Floats) -> tuple[int, int, float, bool]:
+    """Copy times, and find the first row that is not finite and the first that is negative.
 
     Parameters
     ----------
-    time : (n,) float64
+    time : (n,) any real type
         Durations.
+    out : (n,) float64
+        The copy.
 
     Returns
     -------
@@ -33,26 +35,70 @@ def scan_times(time: Floats) -> tuple[int, int, float, bool]:
     first_negative : int
         Row number, -1 if there is none.
     maximum : float
-        Largest value, 0 for no rows.
+        Largest finite value, 0 for no rows.
     whole : bool
-        True if each value is a whole number.
+        True if each finite value is a whole number.
     """
-    not_finite = -1
-    negative = -1
-    maximum = 0.0
-    whole = True
-    for i in range(time.size):
-        t = time[i]
-        if not np.isfinite(t):
-            if not_finite < 0:
-                not_finite = i
-            continue
-        if t < 0.0 and negative < 0:
-            negative = i
-        maximum = max(maximum, t)
-        if whole and t != np.floor(t):
-            whole = False
-    return not_finite, negative, maximum, whole
+    n = time.size
+    not_finite = np.full(CHUNKS, n)
+    negative = np.full(CHUNKS, n)
+    maximum = np.zeros(CHUNKS)
+    whole = np.ones(CHUNKS, dtype=np.bool_)
+    for chunk in prange(CHUNKS):
+        largest = 0.0
+        only_whole = True
+        for i in range(n * chunk // CHUNKS, n * (chunk + 1) // CHUNKS):
+            t = np.float64(time[i])
+            out[i] = t
+            if not np.isfinite(t):
+                not_finite[chunk] = min(not_finite[chunk], i)
+                continue
+            if t < 0.0:
+                negative[chunk] = min(negative[chunk], i)
+            largest = max(largest, t)
+            only_whole = only_whole and t == np.floor(t)
+        maximum[chunk] = largest
+        whole[chunk] = only_whole
+    first_not_finite = not_finite.min()
+    first_negative = negative.min()
+    return (
+        first_not_finite if first_not_finite < n else -1,
+        first_negative if first_negative < n else -1,
+        maximum.max(),
+        bool(whole.all()),
+    )
+
+
+@jit_parallel
+def copy_codes(event: Ints, out: Ints) -> tuple[int, int]:
+    """Copy event codes, and find the smallest and the largest.
+
+    Parameters
+    ----------
+    event : (n,) bool or int
+        Codes.
+    out : (n,) int32
+        The copy.
+
+    Returns
+    -------
+    smallest, largest : int
+        0 and 0 for no rows.
+    """
+    n = event.size
+    smallest = np.zeros(CHUNKS, dtype=np.int64)
+    largest = np.zeros(CHUNKS, dtype=np.int64)
+    for chunk in prange(CHUNKS):
+        low = 0
+        high = 0
+        for i in range(n * chunk // CHUNKS, n * (chunk + 1) // CHUNKS):
+            code = int(event[i])
+            out[i] = code
+            low = min(low, code)
+            high = max(high, code)
+        smallest[chunk] = low
+        largest[chunk] = high
+    return smallest.min(), largest.max()
 
 
 @jit_parallel

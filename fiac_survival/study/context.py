@@ -256,12 +256,22 @@ class StudyRun:
         ------
         ConvergenceError
             If a result did not converge.
+        ProtocolError
+            If the name is taken, or rows of a group do not stand together.
         OutputError
             If it cannot be written.
         """
         if isinstance(table, Result):
             self.require_converged(table)
             table = table.table
+        if group_by is not None and table[group_by].ne(table[group_by].shift()).sum() > (
+            table[group_by].nunique()
+        ):
+            raise ProtocolError(
+                "rows of a group must stand together",
+                values={"table": name, "group_by": group_by},
+                remedy="sort the table by that column",
+            )
         path = self._staging / self._new(f"{self._layout.results}/{_checked(name)}.csv", "table")
         write_table(path, table)
         released = read_table(path)

@@ -194,7 +194,13 @@ def publish(layout: Layout, artefacts: list[str], stale: list[str]) -> None:
     except OSError as cause:
         raise output_error(layout.base, cause) from cause
     journal = {"moves": artefacts, "removals": stale}
-    write_text(place.journal, json.dumps(journal, indent=1))
+    # Written within the staging folder, so that a kill here leaves nothing elsewhere.
+    draft = place.staging / JOURNAL
+    write_text(draft, json.dumps(journal, indent=1))
+    try:
+        draft.replace(place.journal)
+    except OSError as cause:
+        raise output_error(place.journal, cause) from cause
     _move(layout, journal)
     shutil.rmtree(place.staging, ignore_errors=True)
 

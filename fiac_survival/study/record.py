@@ -194,9 +194,37 @@ def make_record(
         "threads": threads(),
         "seeds": dict(seeds),
         "data": data,
+        "figures_drawn_by": drawn_by(),
         "figures": {name: dict(figures[name]) for name in sorted(figures)},
         "artefacts": [fingerprint(staging, path, artefacts[path]) for path in sorted(artefacts)],
     }
+
+
+def drawn_by() -> str:
+    """Say which matplotlib draws figures here.
+
+    Returns
+    -------
+    str
+        Its version.
+    """
+    return version("matplotlib")
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """Render a record.
+
+    Parameters
+    ----------
+    record : mapping
+        The record.
+
+    Returns
+    -------
+    str
+        JSON with a line end.
+    """
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
 def fingerprint(folder: Path, path: str, kind: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,13 @@ from fiac_survival.report.page import study_page
 from fiac_survival.study.context import StudyRun
 from fiac_survival.study.project import Layout, Project, find_project, separate
 from fiac_survival.study.publishing import exclusive, place_of, publish, recover
-from fiac_survival.study.record import fingerprint, make_record, read_record
+from fiac_survival.study.record import (
+    drawn_by,
+    fingerprint,
+    make_record,
+    read_record,
+    to_json,
+)
 from fiac_survival.study.verification import Verification, verify_against, verify_in_place
 
 
@@ -149,13 +154,16 @@ class Study:
         write_text(staging / layout.report, study_page(self.protocol, run.items, record))
         run.artefacts[layout.report] = "report"
         record["artefacts"].append(fingerprint(staging, layout.report, "report"))
-        write_text(staging / layout.record, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_text(staging / layout.record, to_json(record))
         earlier = read_record(layout) or {"artefacts": []}
         stale = [a["path"] for a in earlier["artefacts"] if a["path"] not in run.artefacts]
         publish(layout, [*sorted(run.artefacts), layout.record], stale)
 
     def figures(self, *, progress: Progress | None = None) -> list[Path]:
         """Draw the published figures again from their tables; needs no patient data.
+
+        The record then has their new fingerprints and the matplotlib that drew them; the report keeps
+        the pictures of its run.
 
         Parameters
         ----------
@@ -174,22 +182,29 @@ class Study:
         """
         progress = progress or Progress(quiet=True)
         layout = self.layout()
-        record = self._required_record(layout)
-        out = []
-        for name, spec in record["figures"].items():
-            stem = layout.base / layout.figures / name
-            with progress.step(f"drawing {name}"):
-                out += draw_from_csv(
-                    spec["kind"],
-                    stem.with_name(f"{name}.csv"),
-                    stem,
-                    spec["options"],
-                    simulated=spec["simulated"],
-                )
-        return out
+        with exclusive(layout):
+            record = self._required_record(layout)
+            staging = place_of(layout).staging
+            drawn: list[str] = []
+            for name, spec in record["figures"].items():
+                stem = f"{layout.figures}/{name}"
+                with progress.step(f"drawing {name}"):
+                    paths = draw_from_csv(
+                        spec["kind"],
+                        layout.base / f"{stem}.csv",
+                        staging / stem,
+                        spec["options"],
+                        simulated=spec["simulated"],
+                    )
+                drawn += [f"{stem}{path.suffix}" for path in paths]
+            again = {path: fingerprint(staging, path, "figure") for path in drawn}
+            record["artefacts"] = [again.get(a["path"], a) for a in record["artefacts"]]
+            record["figures_drawn_by"] = drawn_by()
+            write_text(staging / layout.record, to_json(record))
+            publish(layout, [*drawn, layout.record], [])
+        return [layout.base / path for path in drawn]
 
     def _required_record(self, layout: Layout) -> dict[str, Any]:
-        recover(layout)
         record = read_record(layout)
         if record is None:
             raise ProtocolError(

@@ -18,6 +18,7 @@ from fiac_survival.core.files import sha256
 from fiac_survival.core.released import read_table
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.study.project import Layout
+from fiac_survival.study.record import drawn_by
 
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-9
@@ -165,18 +166,16 @@ def _redraw(layout: Layout, record: dict[str, Any], folder: Path) -> dict[str, P
 
 
 def _matplotlib_versions(*records: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(r["versions"].get("matplotlib", "unknown") for r in records)
+    return tuple(r["figures_drawn_by"] for r in records)
 
 
 def _drawn_again(path: Path, again: Path | None, record: dict[str, Any]) -> tuple[Status, str]:
-    from importlib.metadata import version
-
     if again is None:
         return Status.DIFFERENT, "its table is missing or cannot be drawn"
     if again.read_bytes() == path.read_bytes():
         return Status.IDENTICAL, "fingerprint as recorded; drawn again from its table, same bytes"
     (then,) = _matplotlib_versions(record)
-    now = version("matplotlib")
+    now = drawn_by()
     if then != now:
         return Status.WITHIN_TOLERANCE, f"drawn by another matplotlib ({then}, here {now})"
     return Status.DIFFERENT, "drawing its table again gives other bytes"

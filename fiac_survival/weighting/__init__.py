@@ -2,7 +2,9 @@
 
 from fiac_survival.weighting.balance import Balance, balance
 from fiac_survival.weighting.estimands import Estimand
-from fiac_survival.weighting.weights import Method, Normalise, Truncate, Weights, weights
+from fiac_survival.weighting.options import Normalise, Truncate
+from fiac_survival.weighting.result import Method, Weights
+from fiac_survival.weighting.weights import weights
 
 __all__ = [
     "Balance",

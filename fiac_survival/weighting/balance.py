@@ -19,7 +19,8 @@ from fiac_survival.core import columns
 from fiac_survival.core.design import make_design
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.results import Result
-from fiac_survival.weighting.weights import Weights, as_treated
+from fiac_survival.weighting.result import Weights
+from fiac_survival.weighting.weights import as_treated
 
 Floats = NDArray[np.float64]
 SMD_GATE = 0.1

@@ -112,10 +112,14 @@ def balance_arm(
             break
         dual, height, w = dual - size * step, new_height, new_w
     if not error < 1e-9 or np.abs(dual).max() > 1e4:
-        worst = int(np.argmax(np.abs(w @ c)))
+        # A target beyond the arm's own range is out of reach for certain; else name the covariate
+        # that the dual pushed hardest.
+        beyond = np.maximum(c.min(axis=0), -c.max(axis=0))
+        certain = bool((beyond >= 0).any())
+        worst = int(np.argmax(beyond) if certain else np.argmax(np.abs(dual)))
         raise ConvergenceError(
             "positive weights that meet the target means must exist",
-            values={"arm": arm_name, "covariate furthest off": names[worst], "error in sd": error},
+            values={"arm": arm_name, "covariate": names[worst], "error in sd": error},
             remedy="the target mean lies outside what this arm can reach: balance fewer covariates, "
             "merge rare categories, or restrict the population",
         )

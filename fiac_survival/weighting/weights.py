@@ -1,149 +1,32 @@
-r"""Weights that make two arms comparable, with all that their uncertainty needs.
-
-A weight is an estimate: it depends on coefficients γ (propensity) or on dual variables λ (entropy), and
-on the constants that scale it. With :math:`g_j=w_jU_j` the influence of row j on an effect at fixed
-weights, estimating the weights adds to row i
-
-.. math:: \Bigl(\sum_j g_j\,\frac{\partial\log w_j}{\partial\gamma}\Bigr)'\,\frac{d\gamma}{d\varepsilon_i}
-          + \sum_{a}\Bigl(\sum_{j\in a} g_j\Bigr)\frac{d\log c_a}{d\varepsilon_i},
-
-ε being the multiplicity of a row and c the scale of an arm (curves and means do not depend on it, a
-weighted Cox model does). :meth:`Weights.correction` computes it. Truncation bounds are taken as fixed.
-"""
+"""Estimating weights that make two arms comparable."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, assert_never
+from functools import partial
+from typing import Any, assert_never
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fiac_survival.core import columns
-from fiac_survival.core.design import Design, make_design
+from fiac_survival.core.design import make_design
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
-from fiac_survival.core.results import Result
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.weighting.entropy import balance_arm
 from fiac_survival.weighting.estimands import Estimand, weight_and_slope
 from fiac_survival.weighting.nearest import CALIPER, match_pairs
+from fiac_survival.weighting.options import (
+    Normalise,
+    Truncate,
+    check_truncate,
+    refuse_impossible,
+)
 from fiac_survival.weighting.propensity import Propensity, cross_fitted, logistic
+from fiac_survival.weighting.result import Method, Weights
 
 Floats = NDArray[np.float64]
-Method = Literal["propensity", "entropy", "nearest"]
-Normalise = Literal["group", "none"]
-
-
-class Truncate(TypedDict):
-    """How to truncate: on the weight or on the propensity, at which quantiles (lower, upper)."""
-
-    on: Literal["weight", "propensity"]
-    quantiles: tuple[float, float]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Weights(Result):
-    """Weights of each row, how they were made, and how each row moves them.
-
-    Attributes
-    ----------
-    table : DataFrame
-        arm (0 control, 1 treated), n, sum, mean, minimum, maximum, ess, ess_share.
-    weights : (n,) float64
-        Weight of each row; 0 for rows that matching leaves out.
-    propensity : (n,) float64 or None
-        Estimated probability of treatment; None for entropy balancing.
-    coefficients : Series or None
-        Of the logistic propensity model, "(intercept)" first.
-    ess : Series
-        Effective sample size (Σw)²/Σw² by arm.
-    estimand, method : str
-        What was asked for.
-    scale : str
-        How the weights of an arm are scaled, in words.
-    truncated : int
-        Rows whose weight or propensity was truncated.
-    pair : (n,) int64 or None
-        Pair number of matched rows, -1 for the others; None without matching.
-    """
-
-    weights: Floats
-    propensity: Floats | None
-    coefficients: pd.Series | None
-    ess: pd.Series
-    estimand: Estimand
-    method: Method
-    scale: str
-    truncated: int
-    pair: NDArray[np.int64] | None
-    _treated: NDArray[np.bool_] = field(repr=False)
-    _design: Design = field(repr=False)
-    _options: dict[str, Any] = field(repr=False)
-    _log_gradient: Floats | None = field(default=None, repr=False)
-    _parameter_influence: Floats | None = field(default=None, repr=False)
-    _scale_influence: Floats | None = field(default=None, repr=False)
-
-    @property
-    def has_influence(self) -> bool:
-        """Whether the uncertainty of the weights has a closed form."""
-        return self._parameter_influence is not None
-
-    def correction(self, influence: Floats) -> Floats:
-        """Compute what estimating the weights adds to each row's influence.
-
-        Parameters
-        ----------
-        influence : (n,) or (n, k) float64
-            Weight times influence of each row at fixed weights.
-
-        Returns
-        -------
-        (n,) or (n, k) float64
-            To be added to `influence`.
-
-        Raises
-        ------
-        DataError
-            If the weights come from a learner or from matching.
-        """
-        if (
-            self._log_gradient is None
-            or self._parameter_influence is None
-            or self._scale_influence is None
-        ):
-            raise DataError(
-                "the uncertainty of these weights has no closed form",
-                values={"method": self.method},
-                remedy="matched pairs are clusters; a learner needs the bootstrap",
-            )
-        arm = np.stack(
-            [influence[~self._treated].sum(axis=0), influence[self._treated].sum(axis=0)]
-        )
-        through_parameters = self._parameter_influence @ (self._log_gradient.T @ influence)
-        return np.asarray(through_parameters + self._scale_influence @ arm)
-
-    def refit(self, rows: NDArray[np.int64]) -> Weights:
-        """Estimate the weights again on some rows, as a bootstrap does.
-
-        Parameters
-        ----------
-        rows : (m,) int64
-            Row numbers, repeats allowed.
-
-        Returns
-        -------
-        Weights
-            Of those rows.
-        """
-        return _make(
-            self._design.values[rows],
-            self._design.columns,
-            self._treated[rows],
-            self._design,
-            **self._options,
-        )
 
 
 def as_treated(treated: Any, *, n: int | None = None) -> NDArray[np.bool_]:
@@ -271,90 +154,27 @@ def weights(
         "method": method,
         "stabilised": stabilised,
         "normalise": normalise or ("none" if method == "propensity" else "group"),
-        "truncate": _check_truncate(truncate),
+        "truncate": check_truncate(truncate),
         "learner": learner,
         "caliper": caliper,
         "seed": seed,
     }
-    _refuse_impossible(options, normalise)
-    return _make(design.values, design.columns, t, design, **options)
-
-
-def _check_truncate(truncate: Truncate | None) -> Truncate | None:
-    if truncate is None:
-        return None
-    if set(truncate) != {"on", "quantiles"} or truncate["on"] not in ("weight", "propensity"):
-        raise DataError(
-            "truncate must say on what and at which quantiles",
-            values={"truncate": truncate},
-            remedy='pass e.g. {"on": "weight", "quantiles": (0.05, 0.95)}',
-        )
-    low, high = truncate["quantiles"]
-    if not 0.0 <= low < high <= 1.0:
-        raise DataError(
-            "quantiles must be a lower and an upper share",
-            values={"quantiles": (low, high)},
-            remedy="pass e.g. (0.05, 0.95), or (0, 0.99) for the upper end only",
-        )
-    return truncate
-
-
-def _refuse_impossible(options: dict[str, Any], normalise: Normalise | None) -> None:
-    """Refuse options that would be ignored."""
-    method, estimand = options["method"], options["estimand"]
-    clash: tuple[str, dict[str, Any], str] | None = None
-    if options["stabilised"] and (method != "propensity" or estimand != "ate"):
-        clash = (
-            "stabilised weights are ATE propensity weights",
-            {"method": method, "estimand": estimand},
-            "drop stabilised=True",
-        )
-    elif options["stabilised"] and options["normalise"] == "group":
-        clash = (
-            'normalise="group" cancels stabilisation',
-            {"stabilised": True, "normalise": "group"},
-            'choose one: stabilised=True or normalise="group"',
-        )
-    elif method == "entropy" and estimand in ("overlap", "matching"):
-        clash = (
-            "entropy balancing needs a target population with known means",
-            {"estimand": estimand},
-            'use estimand "ate", "att" or "atc", or method="propensity"',
-        )
-    elif method == "nearest" and estimand != "att":
-        clash = (
-            "nearest-neighbour matching estimates the effect in the treated",
-            {"estimand": estimand},
-            'pass estimand="att"; matching weights are method="propensity", estimand="matching"',
-        )
-    elif method != "propensity" and options["truncate"] is not None:
-        clash = (
-            "only propensity weights can be truncated",
-            {"method": method},
-            "drop truncate",
-        )
-    elif method == "entropy" and options["learner"] is not None:
-        clash = ("entropy balancing has no propensity model", {"learner": "given"}, "drop learner")
-    elif method == "nearest" and normalise == "none":
-        clash = ("matched pairs have weight 1", {"normalise": "none"}, "drop normalise")
-    if clash:
-        raise DataError(clash[0], values=clash[1], remedy=clash[2])
+    refuse_impossible(options, normalise)
+    return _make(design.values, design.columns, t, options)
 
 
 def _make(
     x: Floats,
     names: list[str],
     treated: NDArray[np.bool_],
-    design: Design,
-    **options: Any,
+    options: dict[str, Any],
 ) -> Weights:
     method: Method = options["method"]
     common: dict[str, Any] = {
         "estimand": options["estimand"],
         "method": method,
         "_treated": treated,
-        "_design": design,
-        "_options": options,
+        "_refit": partial(_again, x, names, treated, options),
     }
     match method:
         case "entropy":
@@ -376,6 +196,16 @@ def _make(
             )
         case _:
             assert_never(method)
+
+
+def _again(
+    x: Floats,
+    names: list[str],
+    treated: NDArray[np.bool_],
+    options: dict[str, Any],
+    rows: NDArray[np.int64],
+) -> Weights:
+    return _make(x[rows], names, treated[rows], options)
 
 
 def _scores(

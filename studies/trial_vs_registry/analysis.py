@@ -267,7 +267,7 @@ def weight(
             "equipoise": "Share in equipoise, at least 0.5",
             "failed": "Failed",
         },
-        digits={"largest_smd": 3, "ess_share": 2, "equipoise": 2},
+        digits={"largest_smd": 3, "ess_share": 3, "equipoise": 3},
         group_by="source_label",
         note="A gate that fails is shown, not hidden: the estimate is still reported below.",
     )
@@ -303,6 +303,7 @@ def gate_table(gates: pd.DataFrame) -> pd.DataFrame:
         "smallest share of effective patients in an arm": "ess_share",
         "share in equipoise": "equipoise",
     }
+    words = {"largest_smd": "balance", "ess_share": "effective patients", "equipoise": "equipoise"}
     rows = []
     for (source, method), part in gates.groupby(["source", "method"], sort=False):
         row = {
@@ -313,7 +314,7 @@ def gate_table(gates: pd.DataFrame) -> pd.DataFrame:
         }
         row |= dict.fromkeys(names.values(), np.nan)
         row |= {names[r.gate]: r.value for r in part.itertuples()}
-        failed = [names[r.gate].replace("_", " ") for r in part.itertuples() if not r.passed]
+        failed = [words[names[r.gate]] for r in part.itertuples() if not r.passed]
         rows.append(row | {"failed": ", ".join(failed)})
     return pd.DataFrame(rows)
 
@@ -631,9 +632,13 @@ def compare(
                 verdicts.append(found.verdicts.assign(**place))
             if name in SHOWN:
                 drawn.append(difference_row(place, estimand, found, comparison.level))
+    position = {name: i for i, name in enumerate(margins)}
+    table = pd.DataFrame(rows).sort_values(
+        "estimand", key=lambda c: c.map(position), kind="stable", ignore_index=True
+    )
     study.table(
         "agreement",
-        pd.DataFrame(rows),
+        table,
         title="Agreement of each registry analysis with the trial",
         note="Trial: unadjusted. Differences and standard errors of hazard ratios are on the log scale; "
         "smallest margin: the smallest for which these data would show equivalence.",
@@ -678,7 +683,7 @@ def compare(
         "with the equivalence margin.",
         alt="Differences between trial and registry with intervals; the margin is shown as a band.",
     )
-    study.summary(in_words(pd.DataFrame(rows)))
+    study.summary(in_words(table))
 
 
 def difference_row(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fiac_survival.kernels import step_curves as kernels
-from fiac_survival.kernels.counting import CHUNKS, count_cells, scan_times, weigh_cells
+from fiac_survival.kernels.counting import CHUNKS, copy_codes, copy_times, count_cells, weigh_cells
 from fiac_survival.kernels.matching import match_greedily
 from tests.kernels import naive
 
@@ -150,10 +150,34 @@ def test_area_after(times, tau):
         assert out[j] == pytest.approx(twin, rel=1e-12, abs=1e-12)
 
 
-def test_scan_times():
-    assert scan_times(np.array([1.0, 2.0, 7.0])) == (-1, -1, 7.0, True)
-    assert scan_times(np.array([1.0, np.nan, -2.5, np.inf, -1.0])) == (1, 2, 1.0, False)
-    assert scan_times(np.empty(0)) == (-1, -1, 0.0, True)
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, np.int32, np.uint8])
+def test_copy_times(kind):
+    rng = np.random.default_rng(1)
+    for n in (0, 1, 5, 100):
+        time = rng.integers(0, 90, n).astype(kind)
+        out = np.empty(n)
+        assert copy_times(time, out) == (-1, -1, float(time.max(initial=0)), True)
+        assert (out == time).all()
+
+
+def test_copy_times_finds_the_first_offender():
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        time = rng.choice([1.0, 2.5, -1.0, np.nan, np.inf], 40, p=[0.8, 0.05, 0.05, 0.05, 0.05])
+        finite = np.isfinite(time)
+        found = copy_times(time, np.empty(40))
+        where = [np.flatnonzero(bad) for bad in (~finite, finite & (time < 0))]
+        assert found[:2] == tuple(int(w[0]) if w.size else -1 for w in where)
+        assert found[2] == max(0.0, time[finite].max())
+        assert found[3] == (time[finite] == np.floor(time[finite])).all()
+
+
+def test_copy_codes():
+    for codes in ([True, False], [0, 3, 2], [-1, 5], []):
+        event = np.array(codes) if codes else np.empty(0, dtype=np.int64)
+        out = np.empty(len(codes), dtype=np.int32)
+        assert copy_codes(event, out) == (min([0, *codes]), max([0, *codes]))
+        assert out.tolist() == [int(c) for c in codes]
 
 
 def test_cells():

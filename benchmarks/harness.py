@@ -1,0 +1,133 @@
+"""Measuring: each contender in a process of its own, calls in turn, medians and ratios.
+
+A task makes its data once and gives one function a contender. Contenders run in turn (A B A B ...) in one
+process, after one call that is not counted (compilation, caches), so that a drift of the machine's speed
+meets both. Peak memory beyond the data is measured in a separate process a contender.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+TASKS = ("cox", "kaplan_meier")
+Contenders = Mapping[str, Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured.
+
+    Attributes
+    ----------
+    title : str
+        For the table.
+    make : callable
+        Makes the data and returns the contenders, ours first.
+    repeats : int
+        Counted calls of each.
+    check : callable
+        Asserts that the contenders' results agree.
+    """
+
+    title: str
+    make: Callable[[], Contenders]
+    repeats: int
+    check: Callable[[Mapping[str, object]], str]
+
+
+def load(name: str) -> Task:
+    task: Task = importlib.import_module(f"benchmarks.{name}").TASK
+    return task
+
+
+def _reset_peak() -> None:
+    """Forget the highest memory so far (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _megabytes(field: str) -> float:
+    """Current (VmRSS) or highest (VmHWM) memory of this process; NaN where there is no /proc."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return float("nan")
+    (line,) = [line for line in status.splitlines() if line.startswith(f"{field}:")]
+    return int(line.split()[1]) / 1024
+
+
+def measure_memory(name: str, contender: str) -> float:
+    """Peak memory of one call beyond that after making the data, in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--memory", name, contender],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _memory(name: str, contender: str) -> None:
+    call = load(name).make()[contender]
+    before = _megabytes("VmRSS")
+    _reset_peak()
+    call()
+    print(json.dumps(_megabytes("VmHWM") - before))
+
+
+def measure_time(task: Task) -> tuple[dict[str, list[float]], str]:
+    contenders = task.make()
+    agreement = task.check({who: call() for who, call in contenders.items()})
+    seconds: dict[str, list[float]] = {who: [] for who in contenders}
+    for _ in range(task.repeats):
+        for who, call in contenders.items():
+            begun = time.perf_counter()
+            call()
+            seconds[who].append(time.perf_counter() - begun)
+    return seconds, agreement
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--memory"]:
+        _memory(*arguments[1:])
+        return
+    table = Table("task", "who", "median s", "min-max s", "times slower than ours", "peak MB")
+    notes = []
+    for name in arguments or TASKS:
+        task = load(name)
+        seconds, agreement = measure_time(task)
+        notes.append(f"{task.title}: {agreement}")
+        ours = next(iter(seconds))
+        base = statistics.median(seconds[ours])
+        for who, times in seconds.items():
+            middle = statistics.median(times)
+            table.add_row(
+                task.title if who == ours else "",
+                who,
+                f"{middle:.3f}",
+                f"{min(times):.3f}-{max(times):.3f}",
+                "" if who == ours else f"{middle / base:.1f}",
+                f"{measure_memory(name, who):.0f}",
+            )
+    console = Console(width=120)
+    console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
+    console.print(
+        f"{platform.machine()}, Python {platform.python_version()}; peak memory is that of one call "
+        "beyond the data, in a fresh process",
+        highlight=False,
+    )

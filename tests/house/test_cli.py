@@ -1,0 +1,186 @@
+"""The command line: what it prints, its exit codes, and no traceback without --debug."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import fiac_survival as fs
+from fiac_survival.cli import app
+
+RUNNER = CliRunner()
+
+
+def fiac(*arguments: object, project: Path | None = None):
+    before = [] if project is None else ["--project", str(project)]
+    return RUNNER.invoke(app, [*before, *map(str, arguments)])
+
+
+def shell(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "fiac_survival", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_from_nothing_to_verified(tmp_path):
+    """A new project in an empty folder, through the real program."""
+    made = shell("init", "demo", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "next: fiac run demo" in made.stdout
+    listed = shell("list", cwd=tmp_path)
+    assert "demo  (draft, never run)" in listed.stdout
+    ran = shell("run", "demo", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    report = Path(ran.stdout.removeprefix("report: ").strip())
+    assert report.is_file()
+    assert "drawing survival" in ran.stderr  # plain lines of progress where there is no terminal
+    inner = tmp_path / "studies" / "demo"
+    verified = shell("verify", "demo", "--rerun", cwd=inner)  # found from below
+    assert verified.returncode == 0, verified.stderr
+    assert "demo: IDENTICAL (7 IDENTICAL)" in verified.stdout
+
+
+def test_json_and_quiet(project):
+    fs.study.load("demo", project=project).run()
+    found = json.loads(fiac("--json", "list", project=project).stdout)
+    assert found[0]["study"] == "demo"
+    assert found[0]["run"] is True
+    verified = json.loads(fiac("--json", "verify", "demo", project=project).stdout)
+    assert verified["studies"][0]["status"] == "IDENTICAL"
+    assert len(verified["studies"][0]["artefacts"]) == 7
+    quiet = fiac("--quiet", "run", "demo", project=project)
+    assert quiet.exit_code == 0
+    assert quiet.output == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["run", "../x"], 4, "ProtocolError: a study's name"),
+        (["run", "nothing"], 4, "must exist"),
+        (["run", "demo", "--engine", "oracle://"], 3, "DataError: the engine must be one"),
+        (["verify"], 2, "name one study"),
+        (["verify", "demo", "--all"], 2, "name one study"),
+        (["verify", "demo"], 9, "NOT RUN"),
+        (["figures", "demo"], 4, "must have been run"),
+        (["init", "demo"], 4, "must not exist yet"),
+        (["init", "../x"], 4, "lower-case"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_exit_codes(project, arguments, code, says):
+    result = fiac(*arguments, project=project)
+    assert result.exit_code == code
+    assert says in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_exit_codes_of_studies(project):
+    analysis = project / "studies/demo/analysis.py"
+    text = analysis.read_text(encoding="utf-8")
+    for error, code in (
+        ("DataError", 3),
+        ("ConvergenceError", 5),
+        ("DisclosureError", 6),
+        ("SupportError", 7),
+        ("OutputError", 10),
+    ):
+        analysis.write_text(
+            text.replace(
+                "    protocol = study.protocol",
+                f'    raise fs.errors.{error}("the rule", remedy="the remedy")',
+            ),
+            encoding="utf-8",
+        )
+        result = fiac("run", "demo", project=project)
+        assert result.exit_code == code
+        assert f"{error}: the rule; the remedy" in result.output
+
+
+def test_a_difference_is_exit_code_8(project):
+    layout = fs.study.load("demo", project=project).run()
+    (layout.base / layout.report).write_text("changed", encoding="utf-8")
+    result = fiac("verify", "demo", project=project)
+    assert result.exit_code == 8
+    assert "DIFFERENT  studies/demo/report.html" in result.output
+
+
+def test_unexpected_errors(project):
+    analysis = project / "studies/demo/analysis.py"
+    text = analysis.read_text(encoding="utf-8")
+    analysis.write_text(
+        text.replace("    protocol = study.protocol", "    1 / 0"), encoding="utf-8"
+    )
+    plain = shell("--project", project, "run", "demo")
+    assert plain.returncode == 1
+    assert "unexpected ZeroDivisionError" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    debug = shell("--project", project, "--debug", "run", "demo")
+    assert debug.returncode == 1
+    assert "Traceback" in debug.stderr
+
+
+def test_protected_sources_hide_values(project):
+    toml = project / "studies/demo/study.toml"
+    toml.write_text(
+        toml.read_text(encoding="utf-8").replace(
+            'role = "private"', 'role = "private"\nprotected = true'
+        ),
+        encoding="utf-8",
+    )
+    analysis = project / "studies/demo/analysis.py"
+    text = analysis.read_text(encoding="utf-8")
+    analysis.write_text(
+        text.replace('frame["hormon"], measure', 'frame["age"], measure'), encoding="utf-8"
+    )
+    log = project / "log.txt"
+    hidden = fiac("--log-file", log, "run", "demo", project=project)
+    assert hidden.exit_code == 3
+    assert "treated must be 0 or 1" in hidden.output
+    assert "treated=" not in hidden.output
+    assert "treated=" not in log.read_text(encoding="utf-8")
+    shown = fiac("--show-values", "run", "demo", project=project)
+    assert "treated=" in shown.output
+
+
+def test_figures(project):
+    layout = fs.study.load("demo", project=project).run()
+    path = layout.base / layout.figures / "survival.png"
+    before = path.read_bytes()
+    path.unlink()
+    result = fiac("figures", project=project)
+    assert result.exit_code == 0
+    assert "3 files drawn" in result.output
+    assert path.read_bytes() == before
+
+
+def test_log_file(project):
+    log = project / "deep.log"
+    assert fiac("--log-file", log, "--quiet", "run", "demo", project=project).exit_code == 0
+    assert "loading GBSG trial" in log.read_text(encoding="utf-8")
+    result = fiac("--log-file", project / "no" / "log", "list", project=project)
+    assert isinstance(result.exception, fs.errors.OutputError)
+
+
+def test_doctor_names_what_is_missing(monkeypatch):
+    from fiac_survival.study import doctor
+
+    monkeypatch.setattr(doctor.shutil, "which", lambda _name: None)
+    result = fiac("doctor")
+    assert result.exit_code == 0
+    assert "missing  Chromium" in result.output
+    assert "apt install chromium" in result.output
+    assert "DuckDB 1." in result.output
+
+
+def test_version():
+    assert fiac("version").output.strip() == fs.__version__

@@ -1,0 +1,45 @@
+"""The README says what happens."""
+
+from __future__ import annotations
+
+import doctest
+import re
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_gives_its_output():
+    found = doctest.testfile(
+        str(ROOT / "README.md"),
+        module_relative=False,
+        optionflags=doctest.NORMALIZE_WHITESPACE,
+        encoding="utf-8",
+    )
+    assert found.attempted == 10
+    assert found.failed == 0
+
+
+def test_links_lead_somewhere():
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def test_the_number_of_reference_records():
+    from tests.oracle import test_cox, test_kaplan_meier, test_logrank, test_rmst, test_weighting
+
+    used = (
+        len(test_kaplan_meier.KM)
+        + len(test_kaplan_meier.WEIGHTED)
+        + len(test_rmst.EXPECTED)
+        + len(test_logrank.EXPECTED)
+        - len(test_logrank.LATER)
+        + len(test_cox.EXPECTED)
+        - len(test_cox.LATER)
+        + len(test_cox.ZPH)
+        + len(test_weighting.EXPECTED)
+        - len(test_weighting.NOT_REFERENCES)
+    )
+    assert f"on {used} reference records" in README

@@ -1,0 +1,177 @@
+"""Figures: stable bytes, drawn from the table alone, and refusing what they cannot draw."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from fiac_survival.core.errors import DataError
+from fiac_survival.core.released import write_table
+from fiac_survival.report.drawing import DRAWINGS, draw, draw_from_csv
+from fiac_survival.report.style import house_style
+
+SURVIVAL = pd.DataFrame(
+    {
+        "panel": "Source",
+        "arm": [0, 0, 0, 1, 1, 1],
+        "arm_label": ["No"] * 3 + ["Yes"] * 3,
+        "time": [0.0, 5.0, 10.0] * 2,
+        "survival": [1.0, 0.7, 0.4, 1.0, 0.8, 0.6],
+        "lower": [1.0, 0.6, 0.3, 1.0, 0.7, 0.5],
+        "upper": [1.0, 0.8, 0.5, 1.0, 0.9, 0.7],
+        "n_risk": [9, 7, 3] * 2,
+        "n_event": [0, 2, 5] * 2,
+        "n_censor": [0, 0, 1] * 2,
+    }
+)
+TABLES = {
+    "survival": (
+        SURVIVAL,
+        {"title": "T", "time_label": "Months", "survival_label": "S", "tick": 5.0},
+    ),
+    "love_plot": (
+        pd.DataFrame(
+            {
+                "panel": "Source",
+                "covariate": ["Age", "Sex"] * 2,
+                "method": ["Before"] * 2 + ["After"] * 2,
+                "smd": [0.5, -0.3, 0.02, 0.0],
+            }
+        ),
+        {"title": "T", "gate": 0.1, "limit": 1.0, "x_label": "SMD"},
+    ),
+    "overlap": (
+        pd.DataFrame(
+            {
+                "panel": "Source",
+                "arm_label": ["No", "No", "Yes", "Yes"],
+                "left": [0.0, 0.5] * 2,
+                "right": [0.5, 1.0] * 2,
+                "share": [0.7, 0.3, 0.4, 0.6],
+            }
+        ),
+        {"title": "T", "x_label": "x", "y_label": "y"},
+    ),
+    "forest": (
+        pd.DataFrame(
+            {
+                "panel": ["HR", "HR", "RMST", "RMST"],
+                "scale": ["log", "log", "identity", "identity"],
+                "null": [1.0, 1.0, 0.0, 0.0],
+                "low": [0.4, 0.4, -3.0, -3.0],
+                "high": [1.5, 1.5, 9.0, 9.0],
+                "ticks": ["0.5;1", "0.5;1", "0;5", "0;5"],
+                "digits": [2, 2, 1, 1],
+                "source_label": ["A", "B", "A", "B"],
+                "method_label": "Unadjusted",
+                "estimate": [0.7, 0.8, 4.0, 11.0],
+                "lower": [0.5, 0.2, 1.0, 8.0],
+                "upper": [0.9, 1.9, 7.0, 14.0],
+                "primary": [True, False, True, False],
+            }
+        ),
+        {"title": "T", "note": "n"},
+    ),
+    "agreement": (
+        pd.DataFrame(
+            {
+                "panel": "HR",
+                "method_label": ["a", "b"],
+                "difference": [0.0, 0.3],
+                "lower": [-0.1, 0.1],
+                "upper": [0.1, 0.5],
+                "lower_equivalence": [-0.08, 0.15],
+                "upper_equivalence": [0.08, 0.45],
+                "margin": 0.22,
+                "unit": "log hazard ratio",
+                "equivalent": [True, False],
+                "primary": [True, False],
+            }
+        ),
+        {"title": "T", "note": "n"},
+    ),
+    "attrition": (
+        pd.DataFrame(
+            {
+                "panel": "Source",
+                "kind": ["step", "step", "arm", "arm"],
+                "label": ["In the source", "Eligible", "No", "Yes"],
+                "n": [1000, 700, 400, 300],
+                "n_excluded": [0, 300, 0, 0],
+            }
+        ),
+        {"title": "T"},
+    ),
+}
+
+
+def test_every_drawing_is_tested():
+    assert set(TABLES) == set(DRAWINGS)
+
+
+@pytest.mark.parametrize("kind", list(TABLES))
+def test_bytes_depend_on_the_table_alone(tmp_path, kind):
+    table, options = TABLES[kind]
+    write_table(tmp_path / "t.csv", table)
+    first = draw_from_csv(kind, tmp_path / "t.csv", tmp_path / "a", options, simulated=False)
+    # The user's own settings and another working folder change nothing.
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 20}):
+        again = draw_from_csv(kind, tmp_path / "t.csv", tmp_path / "b", options, simulated=False)
+    for one, two in zip(first, again, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    write_table(tmp_path / "u.csv", table)
+    code = (
+        "from pathlib import Path; from fiac_survival.report.drawing import draw_from_csv; import sys,json;"
+        "p=Path(sys.argv[1]);"
+        "draw_from_csv(sys.argv[2],p/'u.csv',p/'c',json.loads(sys.argv[3]),simulated=False)"
+    )
+    import json
+
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), kind, json.dumps(options)],
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+    )
+    for path in first:
+        other = path.with_name(path.name.replace("a.", "c."))
+        assert path.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("kind", list(TABLES))
+def test_simulated_figures_say_so(kind):
+    table, options = TABLES[kind]
+    with house_style():
+        plain = draw(kind, table, options, simulated=False)
+        marked = draw(kind, table, options, simulated=True)
+    assert not any("SIMULATED" in t.get_text() for t in plain.texts)
+    assert any("SIMULATED DATA" in t.get_text() for t in marked.texts)
+
+
+def test_refusals():
+    table, options = TABLES["survival"]
+    with pytest.raises(DataError, match="kind of figure must be known.*pie"):
+        draw("pie", table, options, simulated=False)
+    with pytest.raises(DataError, match="columns that the figure draws.*lower"):
+        draw("survival", table.drop(columns="lower"), options, simulated=False)
+
+
+def test_drawing_leaves_the_settings_of_the_user():
+    before = dict(mpl.rcParams)
+    with house_style():
+        assert mpl.rcParams["svg.hashsalt"] == "fiac_survival"
+    assert dict(mpl.rcParams) == before
+
+
+def test_numbers_at_risk_stand_below_the_curves():
+    table, options = TABLES["survival"]
+    with house_style():
+        figure = draw("survival", table, options, simulated=False)
+    texts = [t.get_text() for axes in figure.axes for t in axes.texts]
+    assert texts.count("9") == 2
+    assert texts.count("3") == 2
+    assert {"At risk", "Events", "Censored"} <= set(texts)
