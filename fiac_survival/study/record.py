@@ -192,7 +192,7 @@ def make_record(
         "platform": {"system": platform.system(), "machine": platform.machine()},
         "engine": engine,
         "threads": threads(),
-        "seeds": dict(seeds),
+        "seeds": {"root": protocol.seed} | dict(seeds),
         "data": data,
         "figures_drawn_by": drawn_by(),
         "figures": {name: dict(figures[name]) for name in sorted(figures)},
