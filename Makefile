@@ -13,8 +13,13 @@ UV_VERSION := 0.13.9
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCE := $(if $(WHEELHOUSE),--no-index --find-links "$(abspath $(WHEELHOUSE))",)
-INSTALL := $(PIP) install --quiet $(SOURCE) --require-hashes
+INSTALL := $(PIP) install --quiet --require-hashes
+
+# With a wheelhouse pip looks there and nowhere else, for build environments too.
+ifneq ($(WHEELHOUSE),)
+export PIP_NO_INDEX := 1
+export PIP_FIND_LINKS := $(abspath $(WHEELHOUSE))
+endif
 
 .PHONY: help reproduce test test-all lint types architecture bench lock wheelhouse notebooks clean python-found
 
