@@ -18,7 +18,7 @@ from fiac_survival._version import __version__
 from fiac_survival.core import Outcome, errors
 
 if TYPE_CHECKING:
-    from fiac_survival import cohort, compare, datasets, report, study, survival
+    from fiac_survival import cohort, compare, datasets, report, sequence, study, survival
 
 __all__ = [
     "Outcome",
@@ -28,11 +28,12 @@ __all__ = [
     "datasets",
     "errors",
     "report",
+    "sequence",
     "study",
     "survival",
 ]
 
-_LAZY = frozenset({"cohort", "compare", "datasets", "report", "study", "survival"})
+_LAZY = frozenset({"cohort", "compare", "datasets", "report", "sequence", "study", "survival"})
 
 
 def __getattr__(name: str) -> Any:
