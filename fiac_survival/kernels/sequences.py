@@ -41,8 +41,8 @@ def choose_actions(
         there is no second part.
     level : (n, A) int64
         Overlap level.
-    allowed : (A,) bool
-        Regimens allowed in this line and group.
+    allowed : (A, H) bool
+        Regimens allowed in this line and group, by overlap level.
     reward : (A, H, T+1) float64
         Rewards of this line and group.
     out_value : (n, T+1) float64
@@ -57,9 +57,9 @@ def choose_actions(
     for i in range(n):
         count = 0
         for a in range(n_regimens):
-            if not allowed[a] or row[i, a] < 0:
-                continue
             h = level[i, a]
+            if not allowed[a, h] or row[i, a] < 0:
+                continue
             first = row[i, a]
             second = row_refractory[i, a]
             q[count, 0] = reward[a, h, 0]
@@ -367,39 +367,3 @@ def simulate_patients(
         out_lines[i] = lines
         out_alive[i] = dead < 0
         out_steps[i] = horizon if dead < 0 else dead - 0.5
-
-
-@jit
-def worst_case(payoff: Floats, probability: Floats, order: Ints, radius: float) -> float:
-    """Smallest expectation of a payoff over distributions within an L1 distance.
-
-    Moves mass radius/2 from the outcomes with the largest payoffs to the one with the smallest.
-
-    Parameters
-    ----------
-    payoff, probability : (m,) float64
-        Outcomes; the probabilities add to 1.
-    order : (m,) int64
-        Outcomes in ascending order of payoff.
-    radius : float
-        L1 distance, 0 to 2.
-
-    Returns
-    -------
-    float
-        Worst-case expectation.
-    """
-    total: float = 0.0
-    for i in range(payoff.size):
-        total += probability[i] * payoff[i]
-    lowest = order[0]
-    left = min(radius / 2.0, 1.0 - probability[lowest])
-    total += left * payoff[lowest]
-    for k in range(payoff.size - 1, 0, -1):
-        if left <= 0.0:
-            break
-        i = order[k]
-        moved = min(left, probability[i])
-        total -= moved * payoff[i]
-        left -= moved
-    return total

@@ -175,7 +175,7 @@ def frontier(
         If shares or costs break a rule, or there are more points than `most`.
     """
     priced = with_costs(model, cost)
-    shares = _shares(model, mix)
+    shares = shares_of_groups(model, mix)
     value_problem, cost_problem = value_and_cost(priced, objective, discount, None)
 
     def point(weight: float, price: float) -> tuple[float, float, Actions]:
@@ -265,7 +265,26 @@ def _scale(point: Any) -> float:
     return float(abs(worth) / abs(spent)) if spent else 1.0
 
 
-def _shares(model: SequenceModel, mix: Mapping[str, float] | None) -> list[float]:
+def shares_of_groups(model: SequenceModel, mix: Mapping[str, float] | None) -> list[float]:
+    """Check the shares of the groups.
+
+    Parameters
+    ----------
+    model : SequenceModel
+        The model.
+    mix : mapping or None
+        Share of each group; None: equal shares.
+
+    Returns
+    -------
+    list of float
+        By group, adding to 1.
+
+    Raises
+    ------
+    DataError
+        If a group is unknown, or shares are negative or do not add to 1.
+    """
     if mix is None:
         return [1.0 / len(model.groups)] * len(model.groups)
     unknown = [name for name in mix if name not in model.groups]

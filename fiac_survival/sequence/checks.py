@@ -154,6 +154,37 @@ def check_levels(overlap_level: Any, names: Names, *, levels: int) -> NDArray[np
     return table.astype(np.int64)
 
 
+def check_supported(supported: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Check the table of support in the data.
+
+    Parameters
+    ----------
+    supported : (L, A, G, H) bool or None
+        The table.
+    shape : tuple of int
+        L, A, G, H.
+
+    Returns
+    -------
+    (L, A, G, H) bool or None
+        A copy.
+
+    Raises
+    ------
+    DataError
+        If the shape or the type is another.
+    """
+    if supported is None:
+        return None
+    array = np.array(supported)
+    if array.shape != shape or array.dtype != np.bool_:
+        raise DataError(
+            "supported must say yes or no by line, regimen, group and overlap level",
+            values={"shape": array.shape, "needed": shape, "type": array.dtype},
+        )
+    return array
+
+
 def _shaped(value: Any, name: str, shape: tuple[int, ...]) -> Floats:
     array = np.array(value, dtype=np.float64)
     if array.shape != shape:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from fiac_survival.sequence.cohorts import cohort
 from fiac_survival.sequence.model import SequenceModel
+
+__all__ = ["benchmark", "cohort", "geometric", "textbook"]
 
 
 def geometric(

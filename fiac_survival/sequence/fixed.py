@@ -160,7 +160,7 @@ def extend(model: SequenceModel, problem: Problem, prefix: Prefix, regimen: int)
         for g in range(n_groups):
             if not mass[g].any():
                 continue
-            if not model.allowed[line, regimen, g]:
+            if not model.usable[line, regimen, g, h]:
                 return None
             earned += float(mass[g] @ problem.reward[line, regimen, g, h, ::-1])
             after = np.full(horizon, g, dtype=np.int64)

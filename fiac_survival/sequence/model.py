@@ -70,6 +70,8 @@ class SequenceModel(ModelParts):
         The same after the last line.
     simulated : bool, default False
         Whether the kernels come from simulated data; results then say so.
+    supported : (L, A, G, H) bool, optional
+        Where data support a regimen at an overlap level; all by default. It narrows `allowed`.
 
     Raises
     ------

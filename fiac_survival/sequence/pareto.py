@@ -118,7 +118,11 @@ def pareto(
             candidates: list[_Label] = []
             for a in range(len(priced.regimens)):
                 target = int(states.after[place, a])
-                if target < 0 or here.size == 0 or not priced.allowed[line, a, here].all():
+                if (
+                    target < 0
+                    or here.size == 0
+                    or not priced.usable[line, a, here, states.level[place, a]].all()
+                ):
                     continue
                 candidates += [
                     _prepend(priced, value_problem, cost_problem, line, place, a, here, suffix)
@@ -149,7 +153,7 @@ def _groups_there(model: SequenceModel, start: int) -> list[NDArray[np.bool_]]:
         for place, g in np.argwhere(there):
             groups = [g] if model.group_after is None else np.unique(model.group_after[line, g])
             for a in range(len(model.regimens)):
-                if states.after[place, a] >= 0 and model.allowed[line, a, g]:
+                if states.after[place, a] >= 0 and model.usable[line, a, g, states.level[place, a]]:
                     following[states.after[place, a], groups] = True
         there = following
     return out

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.sequence.checks import Names, as_masks, check_kernels, check_levels, check_names
+from fiac_survival.sequence.checks import (
+    Names,
+    as_masks,
+    check_kernels,
+    check_levels,
+    check_names,
+    check_supported,
+)
 from fiac_survival.sequence.constraints import Constraints
 from fiac_survival.sequence.states import StateSpace, build_states
 
@@ -43,6 +50,7 @@ class ModelParts:
     salvage_utility: Floats | None
     salvage_cost: Floats | None
     simulated: bool = field(repr=False)
+    supported: NDArray[np.bool_] | None = field(repr=False)
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class ModelParts:
         salvage_utility: Any = None,
         salvage_cost: Any = None,
         simulated: bool = False,
+        supported: Any = None,
     ) -> None:
         names = check_names(classes, regimens, groups)
         masks = as_masks(regimen_classes, names)
@@ -111,6 +120,7 @@ class ModelParts:
             "overlap_counts": overlap_counts,
             "constraints": constraints,
             "simulated": bool(simulated),
+            "supported": check_supported(supported, kernels["next_prob"].shape[:4]),
             **kernels,
         }
         for name, value in values.items():
@@ -140,6 +150,12 @@ class ModelParts:
     def horizon_months(self) -> float:
         """Length of the horizon."""
         return self.n_steps * self.step_months
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """Regimens that label, eligibility and support allow, (L, A, G, H) bool."""
+        wide = np.broadcast_to(self.allowed[..., None], self.next_prob.shape[:4])
+        return np.asarray(wide if self.supported is None else wide & self.supported)
 
     @cached_property
     def states(self) -> StateSpace:

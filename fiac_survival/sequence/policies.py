@@ -141,7 +141,7 @@ def _from_function(
 
 def _require_allowed(model: SequenceModel, actions: Actions) -> None:
     for line, (states, action) in enumerate(zip(model.states.lines, actions, strict=True)):
-        possible = (states.after >= 0)[None] & model.allowed[line].T[:, None, :]
+        possible = (states.after >= 0)[None] & states.usable(model, line).transpose(2, 0, 1)
         given = action.astype(np.int64)
         used = np.where(given == NO_ACTION, 0, given)
         ok = np.take_along_axis(possible, used, axis=2) | (given == NO_ACTION)
@@ -252,6 +252,50 @@ def follow(model: SequenceModel, problem: Problem, actions: Actions) -> PolicyVa
     return PolicyValue(values, problem)
 
 
+def arrivals(model: SequenceModel, actions: Actions, group: int, steps: int) -> list[Floats]:
+    """Probability of starting each line in each state, by elapsed steps.
+
+    Parameters
+    ----------
+    model : SequenceModel
+        The model.
+    actions : list of (G, n, T+1) uint8
+        Regimens by line.
+    group : int
+        Group in which line 1 starts.
+    steps : int
+        Horizon.
+
+    Returns
+    -------
+    list of (G, n, T+1) float64
+        By line; the last is the time after the last line, with one state.
+    """
+    n_groups = len(model.groups)
+    arrival = [np.zeros((n_groups, s.size, steps + 1)) for s in model.states.lines]
+    arrival.append(np.zeros((n_groups, 1, steps + 1)))
+    arrival[0][group, 0, 0] = 1.0
+    for line, states in enumerate(model.states.lines):
+        for g, place, tau in np.argwhere(arrival[line] > 0):
+            mass = arrival[line][g, place, tau]
+            left = steps - tau
+            a = int(actions[line][g, place, left])
+            h = int(states.level[place, a])
+            moved = mass * model.next_prob[line, a, g, h, :left]
+            after = np.full(left, g)
+            if model.group_after is not None:
+                after = model.group_after[line, g, :left]
+            elapsed = np.arange(tau + 1, steps + 1)
+            share = np.zeros(left)
+            if model.next_refractory is not None:
+                share = model.next_refractory[line, a, g, h, :left]
+            following = arrival[line + 1]
+            np.add.at(following, (after, states.after[place, a], elapsed), moved * (1 - share))
+            target = states.after_refractory[place, a]
+            np.add.at(following, (after, target, elapsed), moved * share)
+    return arrival
+
+
 def occupation(model: SequenceModel, policy: Any, group: str) -> pd.DataFrame:
     """Where patients are over time under a policy.
 
@@ -271,10 +315,7 @@ def occupation(model: SequenceModel, policy: Any, group: str) -> pd.DataFrame:
     """
     actions = as_actions(model, policy)
     steps, n_groups = model.n_steps, len(model.groups)
-    start = model.group_index(group)
-    arrival = [np.zeros((n_groups, s.size, steps + 1)) for s in model.states.lines]
-    arrival[0][start, 0, 0] = 1.0
-    ended = np.zeros((n_groups, steps + 1))
+    arrival = arrivals(model, actions, model.group_index(group), steps)
     inside = np.zeros((model.n_lines + 1, steps + 1))
     survival = np.ones((*model.next_prob.shape[:4], steps + 1))
     survival[..., 1:] = np.maximum(
@@ -282,27 +323,11 @@ def occupation(model: SequenceModel, policy: Any, group: str) -> pd.DataFrame:
     )
     for line, states in enumerate(model.states.lines):
         for g, place, tau in np.argwhere(arrival[line] > 0):
-            mass = arrival[line][g, place, tau]
-            left = steps - tau
-            a = int(actions[line][g, place, left])
+            a = int(actions[line][g, place, steps - tau])
             h = int(states.level[place, a])
-            inside[line, tau:] += mass * survival[line, a, g, h, : left + 1]
-            moved = mass * model.next_prob[line, a, g, h, :left]
-            after = np.full(left, g)
-            if model.group_after is not None:
-                after = model.group_after[line, g, :left]
-            elapsed = np.arange(tau + 1, steps + 1)
-            if line + 1 == model.n_lines:
-                np.add.at(ended, (after, elapsed), moved)
-                continue
-            share = np.zeros(left)
-            if model.next_refractory is not None:
-                share = model.next_refractory[line, a, g, h, :left]
-            np.add.at(
-                arrival[line + 1], (after, states.after[place, a], elapsed), moved * (1 - share)
-            )
-            target = states.after_refractory[place, a]
-            np.add.at(arrival[line + 1], (after, target, elapsed), moved * share)
+            mass = arrival[line][g, place, tau]
+            inside[line, tau:] += mass * survival[line, a, g, h, : steps - tau + 1]
+    ended = arrival[-1][:, 0]
     salvage = np.ones((n_groups, steps + 1))
     salvage[:, 1:] = np.maximum(1.0 - np.cumsum(model.salvage_death, axis=1), 0.0)
     for g, tau in np.argwhere(ended > 0):

@@ -92,6 +92,35 @@ class Solution(Result):
             )
         return g, place, steps
 
+    def locate(
+        self,
+        group: str,
+        *,
+        line: int = 1,
+        exposed: Iterable[str] = (),
+        remaining: float | None = None,
+    ) -> tuple[int, int, int]:
+        """Find a profile.
+
+        Parameters
+        ----------
+        group, line, exposed, remaining
+            As in :meth:`value`.
+
+        Returns
+        -------
+        group, place, steps : int
+            Where its value stands.
+
+        Raises
+        ------
+        DataError
+            If a name is unknown or `remaining` is no whole number of steps.
+        SupportError
+            If no allowed regimens lead to the state.
+        """
+        return self._place(group, line, exposed, (), None, (), remaining)
+
     def value(
         self,
         group: str,

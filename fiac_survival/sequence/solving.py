@@ -260,7 +260,7 @@ def _solve_group(
     targets = _targets(model, line, group, problem.horizon)
     for families, progression in ((plan.families, False), (plan.families_refractory, True)):
         for family in families:
-            if not model.allowed[line, family.regimen, group]:
+            if not model.usable[line, family.regimen, group].any():
                 continue
             chain = problem.chain[line, family.regimen, group][family.levels]
             if model.next_refractory is not None:
@@ -276,7 +276,7 @@ def _solve_group(
         plan.row,
         plan.row_refractory,
         states.level,
-        model.allowed[line, :, group],
+        np.ascontiguousarray(model.usable[line, :, group]),
         problem.reward[line, :, group],
         out_value,
         out_action,

@@ -55,6 +55,24 @@ class LineStates:
         """Number of states."""
         return int(self.code.size)
 
+    def usable(self, model: ModelParts, line: int) -> NDArray[np.bool_]:
+        """Regimens that label, eligibility and support allow, constraints apart.
+
+        Parameters
+        ----------
+        model : ModelParts
+            The model.
+        line : int
+            Line, counted from 0.
+
+        Returns
+        -------
+        (n, A, G) bool
+            By state, regimen and group.
+        """
+        regimens = np.arange(self.level.shape[1])
+        return np.asarray(model.usable[line].transpose(0, 2, 1)[regimens[None], self.level])
+
 
 @dataclass(frozen=True, eq=False)
 class StateSpace:
@@ -155,7 +173,7 @@ class StateSpace:
             Naming line, exposed classes and group.
         """
         for line, states in enumerate(self.lines):
-            open_regimens = (states.after >= 0)[:, :, None] & model.allowed[line][None]
+            open_regimens = (states.after >= 0)[:, :, None] & states.usable(model, line)
             stuck = states.reached & ~open_regimens.any(axis=1)
             if stuck.any():
                 place, group = (int(i) for i in np.argwhere(stuck)[0])
@@ -263,7 +281,8 @@ def _expand(
             level[:, a] = np.minimum(common, model.n_levels - 1)
         else:
             level[:, a] = model.overlap_level[a, counted]
-        rows = np.flatnonzero(open_here & (reached @ model.allowed[line, a]))
+        usable = reached & model.usable[line, a].T[level[:, a]]
+        rows = np.flatnonzero(open_here & usable.any(axis=1))
         if rows.size == 0:
             continue
         used_after = used[rows] | (1 << a if space.has_used else 0)
@@ -281,7 +300,8 @@ def _expand(
     next_reached = np.zeros((following.size, reached.shape[1]), dtype=np.bool_)
     for a in range(n_regimens):
         rows = np.flatnonzero(target[:, a] >= 0)
-        groups = _groups_after(model, line, reached[rows] & model.allowed[line, a])
+        usable = reached[rows] & model.usable[line, a].T[level[rows, a]]
+        groups = _groups_after(model, line, usable)
         for place in (after[rows, a], after_refractory[rows, a]):
             np.logical_or.at(next_reached, place, groups)
     current = LineStates(code, exposed, refractory, reached, after, after_refractory, level)

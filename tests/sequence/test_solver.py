@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fiac_survival as fs
 from fiac_survival.core.errors import DataError, SupportError
-from fiac_survival.sequence import Constraints
+from fiac_survival.sequence import Constraints, SequenceModel
 from fiac_survival.sequence.solving import sweep
 from tests.sequence.naive import Recursion, random_model
 
@@ -193,3 +193,43 @@ def test_states_of_other_groups_are_refused():
     assert solution.value("g0", line=2, exposed=exposed) > 0
     with pytest.raises(SupportError, match="reached in this group.*g1"):
         solution.value("g1", line=2, exposed=exposed)
+
+
+def test_support_by_overlap_level():
+    """A regimen that is not supported at a level is as good as one whose kernel there kills at once."""
+    model = random_model(31, n_levels=3, allow=1.0)
+    rng = np.random.default_rng(0)
+    supported = rng.random(model.next_prob.shape[:4]) < 0.6
+    supported[:, 0] = True
+    parts = {
+        name: getattr(model, name)
+        for name in ("classes", "regimens", "allowed", "groups", "salvage_death")
+    }
+    narrowed = SequenceModel(
+        **parts,
+        regimen_classes=model.masks,
+        next_prob=model.next_prob,
+        death_prob=model.death_prob,
+        supported=supported,
+    )
+    deadly, onward = model.death_prob.copy(), model.next_prob.copy()
+    deadly[~supported] = 0.0
+    deadly[~supported, 0] = 1.0
+    onward[~supported] = 0.0
+    killing = model.with_kernels(onward, deadly)
+    for group in model.groups:
+        assert narrowed.solve().value(group) == pytest.approx(
+            killing.solve().value(group), abs=1e-12
+        )
+        best = narrowed.best_sequences(1, group)
+        assert best.table["value"][0] == pytest.approx(
+            killing.best_sequences(1, group).table["value"][0], abs=1e-12
+        )
+    with pytest.raises(DataError, match="yes or no by line"):
+        SequenceModel(
+            **parts,
+            regimen_classes=model.masks,
+            next_prob=model.next_prob,
+            death_prob=model.death_prob,
+            supported=supported[0],
+        )

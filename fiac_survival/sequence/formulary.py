@@ -1,0 +1,420 @@
+"""The formulary: classes, regimens, where the label allows them, what they cost, and who says so.
+
+A formulary is a file (TOML or YAML) that a clinician can read. It holds everything about a model but the
+kernels, which come from data. Every figure (cost, utility) names its source.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fiac_survival.core.errors import DataError
+from fiac_survival.sequence.constraints import Constraints
+
+if TYPE_CHECKING:
+    from fiac_survival.sequence.model import SequenceModel
+
+Floats = NDArray[np.float64]
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Amount(_Part):
+    """A figure and its source.
+
+    Attributes
+    ----------
+    value : float
+        The figure.
+    source : str
+        Publication, price list or assumption it comes from.
+    """
+
+    value: float
+    source: Name
+
+
+class Regimen(_Part):
+    """A regimen of the formulary.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    classes : tuple of str
+        Its drug classes; none for "no further therapy" and for the observed care mix.
+    lines : tuple of int, optional
+        Lines for which the label allows it, counted from 1; all by default.
+    groups : tuple of str, optional
+        Groups that are eligible; all by default.
+    label : str
+        What the label says.
+    cost_month, start_cost : Amount, optional
+        Cost of a month on treatment and of starting.
+    utility, utility_off : Amount, optional
+        Utility of a month in the line, and of one after the treatment has stopped.
+    treatment_months : float, optional
+        Planned length of treatment; what remains of the line is free of treatment.
+    observed_care : bool, default False
+        Whether this stands for the mix of regimens observed in a line. It adds no classes to the history:
+        where exposure harms later lines, what follows it is valued too high.
+    """
+
+    name: Name
+    classes: tuple[Name, ...] = ()
+    lines: tuple[int, ...] | None = None
+    groups: tuple[Name, ...] | None = None
+    label: str = ""
+    cost_month: Amount | None = None
+    start_cost: Amount | None = None
+    utility: Amount | None = None
+    utility_off: Amount | None = None
+    treatment_months: float | None = Field(default=None, gt=0)
+    observed_care: bool = False
+
+
+class GroupUpdate(_Part):
+    """A rule by which the group changes when a line ends.
+
+    Attributes
+    ----------
+    start, to : str
+        Group before and after.
+    line : int, optional
+        Line that ends, counted from 1; every line by default.
+    within_months : float
+        The line ended within so many months.
+    """
+
+    start: Name
+    to: Name
+    line: int | None = None
+    within_months: float = Field(gt=0)
+
+
+class Salvage(_Part):
+    """What is known about the time after the last line."""
+
+    cost_month: Amount | None = None
+    utility: Amount | None = None
+
+
+class ConstraintRules(_Part):
+    """Constraints as they stand in the file; see :class:`Constraints`."""
+
+    class_once: tuple[Name, ...] = ()
+    forbidden_after: tuple[tuple[Name, Name], ...] = ()
+    regimen_once: bool = False
+
+
+class Formulary(_Part):
+    """Everything about a sequence model but its kernels.
+
+    Attributes
+    ----------
+    name : str
+        Of the formulary.
+    schema_version : int
+        Of the file's format.
+    simulated : bool
+        Whether it describes an invented disease.
+    lines : int
+        Number of lines L.
+    horizon_months, step_months : float
+        Horizon and length of a step.
+    overlap_levels : int
+        Number of overlap levels H.
+    classes : dict
+        Class names and what they stand for.
+    groups : tuple of str
+        Groups.
+    regimens : tuple of Regimen
+        Regimens.
+    group_updates : tuple of GroupUpdate
+        Rules of the group at a line's end; the first that applies counts.
+    constraints : ConstraintRules
+        What a sequence must not do.
+    salvage : Salvage
+        After the last line.
+
+    Examples
+    --------
+    >>> formulary = Formulary.model_validate({
+    ...     "name": "example", "lines": 2, "horizon_months": 12, "classes": {"x": "class x"},
+    ...     "groups": ["all"], "regimens": [{"name": "A", "classes": ["x"]}]})
+    >>> formulary.n_steps, formulary.masks.tolist()
+    (12, [1])
+    """
+
+    name: Name
+    schema_version: Literal[1] = 1
+    simulated: bool = False
+    lines: int = Field(ge=1, le=20)
+    horizon_months: float = Field(gt=0)
+    step_months: float = Field(default=1.0, gt=0)
+    overlap_levels: int = Field(default=1, ge=1, le=16)
+    classes: dict[Name, str]
+    groups: tuple[Name, ...] = ("all",)
+    regimens: tuple[Regimen, ...] = Field(min_length=1)
+    group_updates: tuple[GroupUpdate, ...] = ()
+    constraints: ConstraintRules = ConstraintRules()
+    salvage: Salvage = Salvage()
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [regimen.name for regimen in self.regimens]
+        for kind, found in (("regimens", names), ("groups", list(self.groups))):
+            twice = [name for name in found if found.count(name) > 1]
+            if twice:
+                raise ValueError(f"{kind} must have names of their own: {twice[0]!r} stands twice")
+        mixes = [r for r in self.regimens if r.observed_care]
+        if len(mixes) > 1 or any(r.classes for r in mixes):
+            raise ValueError("observed_care stands for one regimen, which has no classes")
+        known = {"class": set(self.classes), "group": set(self.groups), "regimen": set(names)}
+        used = [("class", c, f"regimen {r.name!r}") for r in self.regimens for c in r.classes]
+        used += [("group", g, f"regimen {r.name!r}") for r in self.regimens for g in r.groups or ()]
+        used += [("group", g, "group_updates") for u in self.group_updates for g in (u.start, u.to)]
+        used += [("class", c, "constraints") for c in self.constraints.class_once]
+        used += [
+            ("regimen", r, "constraints") for pair in self.constraints.forbidden_after for r in pair
+        ]
+        for kind, name, place in used:
+            if name not in known[kind]:
+                raise ValueError(f"{place} names the unknown {kind} {name!r}")
+        stated = [(line, f"regimen {r.name!r}") for r in self.regimens for line in r.lines or ()]
+        stated += [(u.line, "group_updates") for u in self.group_updates if u.line is not None]
+        for line, place in stated:
+            if not 1 <= line <= self.lines:
+                raise ValueError(f"{place} names line {line} of {self.lines}")
+        if abs(self.n_steps * self.step_months - self.horizon_months) > 1e-9:
+            raise ValueError("horizon_months must be a whole number of steps")
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return round(self.horizon_months / self.step_months)
+
+    @property
+    def regimen_names(self) -> tuple[str, ...]:
+        """Names of the regimens."""
+        return tuple(regimen.name for regimen in self.regimens)
+
+    @property
+    def observed_care(self) -> int | None:
+        """Place of the regimen that stands for observed care; None without."""
+        return next((a for a, r in enumerate(self.regimens) if r.observed_care), None)
+
+    @property
+    def masks(self) -> NDArray[np.int64]:
+        """Bitmask of the classes of each regimen, (A,)."""
+        place = {name: i for i, name in enumerate(self.classes)}
+        return np.array([sum(1 << place[c] for c in set(r.classes)) for r in self.regimens])
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Where label and eligibility allow a regimen, (L, A, G)."""
+        out = np.zeros((self.lines, len(self.regimens), len(self.groups)), dtype=np.bool_)
+        for a, regimen in enumerate(self.regimens):
+            lines = [line - 1 for line in regimen.lines or range(1, self.lines + 1)]
+            groups = [self.groups.index(g) for g in regimen.groups or self.groups]
+            out[np.ix_(lines, [a], groups)] = True
+        return out
+
+    @property
+    def group_after(self) -> NDArray[np.int64] | None:
+        """Group in which the next line starts, (L, G, T); None without rules."""
+        if not self.group_updates:
+            return None
+        shape = (self.lines, len(self.groups), self.n_steps)
+        out = np.broadcast_to(np.arange(shape[1])[None, :, None], shape).copy()
+        done = np.zeros(shape, dtype=np.bool_)
+        for rule in self.group_updates:
+            start, to = self.groups.index(rule.start), self.groups.index(rule.to)
+            last = min(math.floor(rule.within_months / self.step_months + 1e-9), self.n_steps)
+            where = slice(None) if rule.line is None else slice(rule.line - 1, rule.line)
+            open_here = ~done[where, start, :last]
+            out[where, start, :last] = np.where(open_here, to, out[where, start, :last])
+            done[where, start, :last] = True
+        return out
+
+    def level(self, regimen: int, exposed: int) -> int:
+        """Overlap level of a regimen after exposure to classes.
+
+        Parameters
+        ----------
+        regimen : int
+            Place of the regimen.
+        exposed : int
+            Bitmask of classes.
+
+        Returns
+        -------
+        int
+            Number of common classes, at most H - 1.
+        """
+        return min((int(self.masks[regimen]) & exposed).bit_count(), self.overlap_levels - 1)
+
+    def levels_that_occur(self) -> NDArray[np.bool_]:
+        """Overlap levels at which allowed regimens can be given.
+
+        Returns
+        -------
+        (L, A, H) bool
+            By line and regimen, some group and some history.
+        """
+        masks, allowed = self.masks.tolist(), np.asarray(self.allowed.any(axis=2))
+        out = np.zeros((*allowed.shape, self.overlap_levels), dtype=np.bool_)
+        reached = {0}
+        for line in range(self.lines):
+            following = set()
+            for a in np.flatnonzero(allowed[line]).tolist():
+                for exposed in reached:
+                    level = min((masks[a] & exposed).bit_count(), self.overlap_levels - 1)
+                    out[line, a, level] = True
+                    following.add(exposed | masks[a])
+            reached = following
+        return out
+
+    def economics(self, on_treatment: Floats | None = None) -> dict[str, Floats | None]:
+        """Costs and utilities by step, treatment-free intervals included.
+
+        Parameters
+        ----------
+        on_treatment : (A, T) float, optional
+            Share of the patients in the line who are on treatment in each step; by default all of them up
+            to `treatment_months`, and none after.
+
+        Returns
+        -------
+        dict
+            utility, cost, start_cost, salvage_utility, salvage_cost as
+            :class:`~fiac_survival.sequence.SequenceModel` takes them; None where no figure is given.
+
+        Raises
+        ------
+        DataError
+            If only some regimens have a figure, or the shares have another shape.
+        """
+        n_regimens, n_steps = len(self.regimens), self.n_steps
+        if on_treatment is None:
+            middle = (np.arange(n_steps) + 0.5) * self.step_months
+            ends = [r.treatment_months or np.inf for r in self.regimens]
+            on_treatment = (middle[None] < np.array(ends)[:, None]).astype(np.float64)
+        shares = np.asarray(on_treatment, dtype=np.float64)
+        if shares.shape != (n_regimens, n_steps) or not ((shares >= 0) & (shares <= 1)).all():
+            raise DataError(
+                "on_treatment must be shares by regimen and step",
+                values={"shape": shares.shape, "needed": (n_regimens, n_steps)},
+            )
+        full = (self.lines, n_regimens, len(self.groups), self.overlap_levels, n_steps)
+
+        def wide(by_step: Floats) -> Floats:
+            return np.broadcast_to(by_step[None, :, None, None], full)
+
+        out: dict[str, Floats | None] = dict.fromkeys(
+            ("utility", "cost", "start_cost", "salvage_utility", "salvage_cost")
+        )
+        cost = self._figures("cost_month")
+        if cost is not None:
+            out["cost"] = wide(cost[:, None] * self.step_months * shares)
+            amount = self.salvage.cost_month.value if self.salvage.cost_month else 0.0
+            out["salvage_cost"] = np.full((len(self.groups), n_steps), amount * self.step_months)
+            if any(r.start_cost for r in self.regimens):
+                each = [r.start_cost.value if r.start_cost else 0.0 for r in self.regimens]
+                out["start_cost"] = np.broadcast_to(np.array(each)[None, :, None], full[:3])
+        utility = self._figures("utility")
+        if utility is not None:
+            off = np.array(
+                [
+                    r.utility_off.value if r.utility_off else u
+                    for r, u in zip(self.regimens, utility, strict=True)
+                ]
+            )
+            out["utility"] = wide(utility[:, None] * shares + off[:, None] * (1.0 - shares))
+            if self.salvage.utility is None:
+                raise DataError(
+                    "utilities need one for the time after the last line",
+                    values={"formulary": self.name},
+                    remedy="give [salvage] a utility with its source",
+                )
+            after_last = self.salvage.utility.value
+            out["salvage_utility"] = np.full((len(self.groups), n_steps), after_last)
+        return out
+
+    def _figures(self, field: str) -> Floats | None:
+        found = [getattr(r, field) for r in self.regimens]
+        if all(f is None for f in found):
+            return None
+        missing = [r.name for r, f in zip(self.regimens, found, strict=True) if f is None]
+        if missing:
+            raise DataError(
+                f"{field} must be given for every regimen or for none",
+                values={"missing": missing[0], "number missing": len(missing)},
+                remedy="0 with its source says that there is none",
+            )
+        return np.array([f.value for f in found])
+
+    def model(
+        self,
+        next_prob: Any,
+        death_prob: Any,
+        salvage_death: Any,
+        *,
+        supported: Any = None,
+        on_treatment: Floats | None = None,
+        simulated: bool | None = None,
+    ) -> SequenceModel:
+        """Make the sequence model with these kernels.
+
+        Parameters
+        ----------
+        next_prob, death_prob : (L, A, G, H, T) float
+            Kernels.
+        salvage_death : (G, T) float
+            Salvage kernel.
+        supported : (L, A, G, H) bool, optional
+            Where data support a regimen.
+        on_treatment : (A, T) float, optional
+            As in :meth:`economics`.
+        simulated : bool, optional
+            Whether the kernels come from simulated data; what the formulary says by default.
+
+        Returns
+        -------
+        SequenceModel
+            The model.
+
+        Raises
+        ------
+        DataError
+            If the kernels break a rule.
+        """
+        from fiac_survival.sequence.model import SequenceModel
+
+        rules = self.constraints
+        money: dict[str, Any] = self.economics(on_treatment)
+        return SequenceModel(
+            list(self.classes),
+            self.regimen_names,
+            self.masks,
+            self.allowed,
+            self.groups,
+            next_prob,
+            death_prob,
+            salvage_death,
+            group_after=self.group_after,
+            step_months=self.step_months,
+            constraints=Constraints(rules.class_once, rules.forbidden_after, rules.regimen_once),
+            simulated=self.simulated if simulated is None else simulated,
+            supported=supported,
+            **money,
+        )

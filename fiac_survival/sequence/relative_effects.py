@@ -1,0 +1,186 @@
+"""External relative effects, as from a network meta-analysis, on an observed baseline.
+
+A regimen's hazards are those of its reference (same line, group and overlap level) times hazard ratios,
+on the scale of rates: the probability of leaving in a step is 1 - exp(-(rate of moving on + rate of
+death)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fiac_survival.core.errors import DataError
+from fiac_survival.sequence.formulary import Formulary
+
+Floats = NDArray[np.float64]
+COLUMNS = ("regimen", "reference", "hazard_ratio_next", "hazard_ratio_death", "source")
+ERRORS = ("log_se_next", "log_se_death")
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeEffects:
+    """Hazard ratios of regimens against references.
+
+    Parameters
+    ----------
+    table : DataFrame
+        regimen, reference, hazard_ratio_next, hazard_ratio_death, source; optionally log_se_next and
+        log_se_death (standard errors of the log hazard ratios; 0 by default) and line.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a ratio is not positive, or a source is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> effects = RelativeEffects(pd.DataFrame({
+    ...     "regimen": ["B"], "reference": ["A"], "hazard_ratio_next": [0.6],
+    ...     "hazard_ratio_death": [0.8], "source": ["a network meta-analysis"]}))
+    >>> len(effects.table)
+    1
+    """
+
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        missing = [name for name in COLUMNS if name not in self.table]
+        if missing:
+            raise DataError(
+                "relative effects must have their columns",
+                values={"missing": ", ".join(missing)},
+            )
+        for name in ("hazard_ratio_next", "hazard_ratio_death"):
+            ratio = self.table[name].to_numpy(np.float64)
+            if not (np.isfinite(ratio) & (ratio > 0)).all():
+                row = int(np.flatnonzero(~(np.isfinite(ratio) & (ratio > 0)))[0])
+                raise DataError(f"{name} must be positive", row=row, values={name: ratio[row]})
+        unsourced = self.table["source"].isna() | (self.table["source"].astype(str) == "")
+        if unsourced.any():
+            row = int(np.flatnonzero(unsourced)[0])
+            raise DataError("every relative effect must name its source", row=row)
+
+    def draw(self, rng: np.random.Generator) -> RelativeEffects:
+        """Draw log hazard ratios from normal distributions.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Random stream.
+
+        Returns
+        -------
+        RelativeEffects
+            Drawn.
+        """
+        table = self.table.copy()
+        for name, error in zip(("hazard_ratio_next", "hazard_ratio_death"), ERRORS, strict=True):
+            noise = rng.standard_normal(len(table))
+            if error in table:
+                table[name] = table[name] * np.exp(noise * table[error].to_numpy(np.float64))
+        return RelativeEffects(table)
+
+    def apply(
+        self, formulary: Formulary, next_prob: Floats, death_prob: Floats, supported: Any
+    ) -> tuple[Floats, Floats, Any]:
+        """Put the effects on the references' kernels.
+
+        Parameters
+        ----------
+        formulary : Formulary
+            Names.
+        next_prob, death_prob : (L, A, G, H, T) float64
+            Observed kernels; they are not changed.
+        supported : (L, A, G, H) bool or None
+            Support; a regimen with an external effect has its reference's.
+
+        Returns
+        -------
+        next_prob, death_prob, supported
+            New arrays.
+
+        Raises
+        ------
+        DataError
+            If a regimen or reference is unknown, or a reference has an external effect itself.
+        """
+        onward, death = next_prob.copy(), death_prob.copy()
+        support = None if supported is None else supported.copy()
+        names = formulary.regimen_names
+        replaced = set(self.table["regimen"])
+        for row in self.table.to_dict("records"):
+            for column in ("regimen", "reference"):
+                if row[column] not in names:
+                    raise DataError(
+                        f"{column} must be one of the formulary's regimens",
+                        values={column: row[column]},
+                    )
+            if row["reference"] in replaced:
+                raise DataError(
+                    "a reference must be observed, without an external effect of its own",
+                    values={"reference": row["reference"]},
+                    remedy="chain the effects to one observed reference",
+                )
+            to, source = names.index(row["regimen"]), names.index(row["reference"])
+            stated = row.get("line")
+            lines = (
+                slice(None)
+                if stated is None or pd.isna(stated)
+                else slice(int(stated) - 1, int(stated))
+            )
+            onward[lines, to], death[lines, to] = scale_rates(
+                next_prob[lines, source],
+                death_prob[lines, source],
+                float(row["hazard_ratio_next"]),
+                float(row["hazard_ratio_death"]),
+            )
+            if support is not None:
+                support[lines, to] = supported[lines, source]
+        return onward, death, support
+
+
+def scale_rates(
+    next_prob: Floats, death_prob: Floats, ratio_next: float, ratio_death: float
+) -> tuple[Floats, Floats]:
+    """Multiply the rates of a kernel.
+
+    Parameters
+    ----------
+    next_prob, death_prob : (..., T) float64
+        Kernel.
+    ratio_next, ratio_death : float
+        Hazard ratios.
+
+    Returns
+    -------
+    next_prob, death_prob : (..., T) float64
+        New kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> onward, death = scale_rates(np.array([0.2, 0.1]), np.array([0.1, 0.1]), 1.0, 1.0)
+    >>> np.round(onward, 12).tolist(), np.round(death, 12).tolist()
+    ([0.2, 0.1], [0.1, 0.1])
+    """
+    leave = next_prob + death_prob
+    before = np.ones_like(leave)
+    before[..., 1:] = np.maximum(1.0 - np.cumsum(leave, axis=-1)[..., :-1], 0.0)
+    safe = np.where(before > 1e-15, before, 1.0)
+    hazard = np.clip(leave / safe, 0.0, 1.0 - 1e-15)
+    rate = -np.log1p(-hazard)
+    share = np.where(leave > 0, next_prob / np.where(leave > 0, leave, 1.0), 0.0)
+    rate_next, rate_death = rate * share * ratio_next, rate * (1.0 - share) * ratio_death
+    total = rate_next + rate_death
+    stay = np.exp(-total)
+    alive = np.ones_like(stay)
+    np.cumprod(stay[..., :-1], axis=-1, out=alive[..., 1:])
+    ended = alive * -np.expm1(-total)
+    part = np.where(total > 0, rate_next / np.where(total > 0, total, 1.0), 0.0)
+    return ended * part, ended * (1.0 - part)
