@@ -12,26 +12,24 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from fiac_survival.core.errors import SMALL_COUNT, DataError
+from fiac_survival.report.checks import checked, natural, require
 from fiac_survival.report.regimens import (
     ENDINGS,
+    FURTHER,
+    NO_FURTHER,
     Look,
     by_frequency,
     legend_patches,
     regimen_looks,
 )
-from fiac_survival.report.sheet import (
-    checked,
-    natural,
-    new_sheet,
-    require,
-    shortened,
-    thousands,
-    wrapped,
-)
+from fiac_survival.report.sheet import new_sheet, shortened, text_width, thousands, wrapped
 from fiac_survival.report.style import GREY, records
 
 SIZE = (16.0, 9.0)
 GAP, END_GAP, SWEEPS = 0.012, 0.035, 6
+# Half the width of a block, as a share of the distance between columns.
+HALF = 0.28
+SHORT = {NO_FURTHER: "no further", FURTHER: "further", "other regimens": "other"}
 
 
 @dataclass(frozen=True)
@@ -138,6 +136,7 @@ def alluvial_figure(
     )
     last = int(table["line"].max())
     width = (SIZE[0] - 0.4) / len(panels) * 0.96 / (last + 0.75)
+    drawn: list[tuple[Axes, dict[tuple[int, str], _Block], float]] = []
     for k, panel in enumerate(panels):
         part = table[table["panel"] == panel]
         flows = [
@@ -162,10 +161,13 @@ def alluvial_figure(
         axes.set_xticks(range(1, last + 1), [f"Line {i}" for i in range(1, last + 1)])
         blocks = _blocks(flows, total)
         _ribbons(axes, flows, blocks, looks, total)
-        _labels(axes, blocks, looks, total, minimum_count, short_names or {}, width)
-    low = max(axes.get_ylim()[0] for axes in sheet.figure.axes)
-    for axes in sheet.figure.axes:
+        drawn.append((axes, blocks, total))
+    low = max(b.top + b.size for _, blocks, _ in drawn for b in blocks.values()) + 0.01
+    inch = (low + 0.01) / (sheet.top - sheet.bottom - 0.75 - under)
+    short = SHORT | dict(short_names or {})
+    for axes, blocks, total in drawn:
         axes.set_ylim(low, -0.01)
+        _labels(axes, blocks, looks, _Letters(total, minimum_count, short, width, inch))
     sheet.figure.legend(
         handles=handles,
         loc="lower left",
@@ -276,8 +278,6 @@ def _ribbons(
     looks: Mapping[str, Look],
     total: float,
 ) -> None:
-    half = 0.25
-
     def places(flow: _Flow) -> tuple[int, float, float]:
         return (
             flow.column,
@@ -294,7 +294,7 @@ def _ribbons(
         block = blocks[flow.column, flow.start]
         start, size = block.top + block.right, flow.n / total
         block.right += size
-        x, y, end = flow.column + half, flow.column + 1 - half, ends[flow]
+        x, y, end = flow.column + HALF, flow.column + 1 - HALF, ends[flow]
         middle = (x + y) / 2
         vertices = [
             (x, start), (middle, start), (middle, end), (y, end),
@@ -306,34 +306,57 @@ def _ribbons(
                 Path(vertices, codes), facecolor=looks[flow.start].face, alpha=0.42, linewidth=0
             )
         )
-    axes.set_ylim(max(b.top + b.size for b in blocks.values()) + 0.01, -0.01)
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """What labels need to know: patients of the panel, inches a column, shares an inch."""
+
+    total: float
+    minimum: int
+    short: Mapping[str, str]
+    width: float
+    inch: float
 
 
 def _labels(
     axes: Axes,
     blocks: Mapping[tuple[int, str], _Block],
     looks: Mapping[str, Look],
-    total: float,
-    minimum: int,
-    short: Mapping[str, str],
-    width: float,
+    letters: _Letters,
 ) -> None:
-    size = 10.0 if width > 1.15 else 9.0
+    size = 10.5 if letters.width > 1.6 else 9.0
+    line = 1.18 * size / 72 * letters.inch
     for (column, name), block in blocks.items():
         look = looks[name]
         edge = 0.8 if look.edge == GREY else 0.0
         axes.add_patch(
-            Rectangle((column - 0.25, block.top), 0.5, block.size, **(look.patch | {"linewidth": edge}))
-        )  # fmt: skip
-        number = block.size * total
-        if number < minimum or block.size < 0.022:
+            Rectangle(
+                (column - HALF, block.top),
+                2 * HALF,
+                block.size,
+                **(look.patch | {"linewidth": edge}),
+            )
+        )
+        number = block.size * letters.total
+        if number < letters.minimum or block.size < line:
             continue
-        text = short.get(name, name)
-        if block.size >= 0.05:
-            text = f"{shortened(text, width * 0.5, size)}\n{thousands(number)}"
-        else:
-            text = shortened(text, width * 0.5, size)
+        room = letters.width * 2 * HALF - 0.06
+        label, count = letters.short.get(name, name), thousands(number)
+        text = wrapped(label, room, size)
+        if block.size < line * (text.count("\n") + 2):
+            text = shortened(label, room, size)
+        if block.size >= line * (text.count("\n") + 2):
+            text += f"\n{count}"
+        elif text_width(f"{label} {count}", size) <= room:
+            text += f" {count}"
         axes.text(
-            column, block.top + block.size / 2, text, ha="center", va="center", fontsize=size,
-            linespacing=1.05, **look.text,
-        )  # fmt: skip
+            column,
+            block.top + block.size / 2,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            linespacing=1.05,
+            **look.text,
+        )

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.report.sheet import checked, new_sheet, require, texts, wrapped
+from fiac_survival.report.checks import checked, require, texts
+from fiac_survival.report.sheet import new_sheet, wrapped
 from fiac_survival.report.style import BLUE, GREY, SLIDE, VERMILLION, records
 
 if TYPE_CHECKING:
@@ -132,7 +134,7 @@ def value_against_budget_figure(
     >>> figure = fs.report.value_against_budget_figure(
     ...     table, title="Value and cost", value_label="Months", cost_label="Euros")
     >>> [handle.get_text() for handle in figure.axes[0].get_legend().get_texts()]
-    ['policies: frontier with 2 breakpoints', 'observed care']
+    ['policies: frontier with 2 points', 'observed care']
     """
     table = checked(table, ["kind", "cost", "value"], numbers=["cost", "value"])
     require(
@@ -157,7 +159,7 @@ def value_against_budget_figure(
             markersize=4 if many else 7,
             linewidth=1.8,
             zorder=4,
-            label=f"policies: frontier with {len(policies)} breakpoint{'s'[: len(policies) > 1]}",
+            label=f"policies: frontier with {len(policies)} points",
         )
     if not sequences.empty:
         supported = (
@@ -165,9 +167,10 @@ def value_against_budget_figure(
             if "supported" in sequences
             else pd.Series(False, index=sequences.index)
         )
+        every = "fixed sequences that no other beats"
         for on_hull, face, label in (
-            (False, "white", "fixed sequences that no other beats"),
-            (True, VERMILLION, "of these, on the concave hull"),
+            (False, "white", every),
+            (True, VERMILLION, "the same, on their concave hull" if not supported.all() else every),
         ):
             rows = sequences[supported == on_hull]
             if not rows.empty:
@@ -221,7 +224,7 @@ def _label_points(axes: Axes, table: pd.DataFrame) -> None:
         if not label:
             continue
         left = r.cost > middle
-        above = r.kind == POLICY
+        above = r.kind == POLICY and left
         axes.annotate(
             wrapped(label, 3.6, 12),
             (r.cost, r.value),
@@ -232,4 +235,5 @@ def _label_points(axes: Axes, table: pd.DataFrame) -> None:
             fontsize=12,
             color={POLICY: BLUE, SEQUENCE: VERMILLION}.get(r.kind, GREY),
             zorder=6,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
         )

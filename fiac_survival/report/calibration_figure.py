@@ -8,12 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fiac_survival.report.sheet import checked, new_sheet, thousands, wrapped
-from fiac_survival.report.style import BLUE, GREY, SLIDE, VERMILLION
+from fiac_survival.report.checks import checked
+from fiac_survival.report.sheet import new_sheet, thousands, wrapped
+from fiac_survival.report.style import GREY, SLIDE, VERMILLION
 
 
 def calibration_figure(
-    table: pd.DataFrame, *, title: str, tick: float = 24.0, note: str = ""
+    table: pd.DataFrame,
+    *,
+    title: str,
+    tick: float = 24.0,
+    band_label: str = "95 % band",
+    note: str = "",
 ) -> Figure:
     """Draw predicted against observed time to the next line and survival.
 
@@ -26,14 +32,16 @@ def calibration_figure(
         Title.
     tick : float, default 24
         Months between ticks; numbers at risk stand below them where the table has that month.
+    band_label : str, default "95 % band"
+        What the band is.
     note : str
         Line below.
 
     Returns
     -------
     Figure
-        One row of panels an outcome, one column a line: observed step curve with its band, and the
-        predicted curve.
+        One row of panels an outcome (being free of it, unless it is survival), one column a line:
+        observed step curve with its band, and the predicted curve.
 
     Raises
     ------
@@ -83,7 +91,8 @@ def calibration_figure(
             if i == 0:
                 axes.set_title(f"Line {line:g}", fontsize=15)
             if j == 0:
-                axes.set_ylabel(wrapped(str(outcome), tallest, 14), fontsize=14)
+                said = "Survival" if outcome == "survival" else f"Free of {outcome}"
+                axes.set_ylabel(wrapped(said, tallest, 14), fontsize=14)
                 axes.text(
                     -0.06, -0.52 / tallest, "At risk", transform=axes.transAxes, ha="right",
                     va="center", fontsize=11, color=GREY,
@@ -94,7 +103,7 @@ def calibration_figure(
     sheet.figure.legend(
         handles=[
             Line2D([], [], color="black", linewidth=2, label="observed"),
-            Patch(facecolor="black", alpha=0.16, label="its 95 % band"),
+            Patch(facecolor="black", alpha=0.16, label=band_label),
             Line2D([], [], color=VERMILLION, linestyle=(0, (5, 1.5)), label="predicted"),
         ],
         loc="upper left",
@@ -120,5 +129,5 @@ def _panel(axes: Axes, part: pd.DataFrame, tick: float, below: float) -> None:
         if t in at.index and pd.notna(at.loc[t]):
             axes.text(
                 t, below, thousands(float(at.loc[t])), transform=axes.get_xaxis_transform(),
-                ha="left" if t == 0 else "center", va="center", fontsize=10.5, color=BLUE,
+                ha="left" if t == 0 else "center", va="center", fontsize=10.5,
             )  # fmt: skip

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from fiac_survival.report.balance_figures import COLOURS, MARKERS
-from fiac_survival.report.sheet import checked, new_sheet, require
+from fiac_survival.report.checks import checked, require
+from fiac_survival.report.sheet import new_sheet
 from fiac_survival.report.style import SLIDE
 
 LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.report.checks import checked, require, texts
 from fiac_survival.report.regimens import CENSORED, DEATH, FURTHER, NO_FURTHER, by_frequency
-from fiac_survival.report.sheet import checked, require, texts
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.microsimulation import Microsimulation

@@ -12,16 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.report.checks import checked, natural, texts
 from fiac_survival.report.regimens import Look, by_frequency, legend_patches, regimen_looks
-from fiac_survival.report.sheet import (
-    checked,
-    natural,
-    new_sheet,
-    shortened,
-    texts,
-    thousands,
-    wrapped,
-)
+from fiac_survival.report.sheet import new_sheet, shortened, side_legend, text_width, thousands
 from fiac_survival.report.style import GREY, LIGHT, SLIDE
 
 ROW, DOT, LEGEND = 0.29, 0.34, 2.75
@@ -68,7 +61,7 @@ def policy_map_figure(
         Which group; may be left out if the table has one.
     states : sequence of str, optional
         Exposed sets to show. By default those with the largest reach or, without that column, those that
-        occur in most lines.
+        make up most of the states of their lines.
     most_states : int, default 24
         Largest number of exposed sets with a row of their own; the others are summed up line by line.
     show_value : bool, default False
@@ -114,7 +107,7 @@ def policy_map_figure(
         said += (
             " The last row sums up the others: the share of states in which each regimen is chosen."
         )
-    size = (SLIDE[0], max(SLIDE[1], 2.25 + head + below))
+    size = (SLIDE[0], max(5.0, 2.25 + head + below))
     sheet = new_sheet(title, notes=[said, note], advice=True, size=size)
     figure = sheet.figure
     dots = max(DOT * len(cells.classes), 1.2)
@@ -136,24 +129,13 @@ def policy_map_figure(
     _draw_cells(right, cells, shown, looks, short_names or {}, cell_width, show_value)
     if hidden:
         _others(right, cells, hidden, looks, len(shown))
-    labels = {n: wrapped(n, LEGEND - 0.55, 12) for n in looks}
-    handles = legend_patches(looks, part["regimen"], labels)
+    handles = legend_patches(looks, part["regimen"])
     if "supported" in part and not part["supported"].astype(bool).all():
         handles.append(
             Patch(facecolor="white", edgecolor="black", linewidth=1.6, linestyle="--",
-                  label="not supported\nby the data")
+                  label="not supported by the data")
         )  # fmt: skip
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(1.0 - LEGEND / sheet.width, box["top"]),
-        borderaxespad=0.0,
-        fontsize=12 if len(handles) <= 20 else 10.5,
-        handlelength=1.5,
-        handleheight=1.1,
-        title="Regimen",
-        alignment="left",
-    )
+    side_legend(sheet, handles, width=LEGEND, top=box["top"] * sheet.height - 0.05, title="Regimen")
     return figure
 
 
@@ -211,9 +193,12 @@ def _chosen(cells: _Cells, states: Sequence[str] | None, most: int, reach: bool)
                 remedy='join the classes by " + ", as the table does',
             )
         return found
+    sizes: Counter[int] = Counter()
+    for (line, _), rows in cells.rows.items():
+        sizes[line] += len(rows)
     weight = dict.fromkeys(cells.states, 0.0)
-    for (_, state), rows in cells.rows.items():
-        weight[state] += float(rows["reach"].sum()) if reach else 1.0 / len(cells.lines)
+    for (line, state), rows in cells.rows.items():
+        weight[state] += float(rows["reach"].sum()) if reach else len(rows) / sizes[line]
     order = sorted(range(len(cells.states)), key=lambda k: (-weight[cells.states[k]], k))
     return [cells.states[k] for k in sorted(order[:most])]
 
@@ -232,9 +217,12 @@ def _dots(axes: Axes, classes: list[str], shown: list[_State], more: bool) -> No
         crossed = [k for k, name in enumerate(classes) if name in refractory]
         axes.plot(crossed, [y + 0.5] * len(crossed), "x", color="white", markersize=5, zorder=4)
     if more:
-        axes.text(-0.45, len(shown) + 1.2, "other states", va="center", fontsize=12)
+        axes.text(-0.45, len(shown) + 1.0, "other states", va="center", fontsize=12)
+        axes.text(-0.45, len(shown) + 1.95, "their number", va="center", fontsize=11, color=GREY)
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(classes)), classes, rotation=55, ha="left", fontsize=12)
+    axes.set_xticks(
+        range(len(classes)), classes, rotation=55, ha="left", rotation_mode="anchor", fontsize=12
+    )
     if any(refractory for _, refractory in shown):
         axes.set_xlabel("● exposed   ● with a cross: refractory", fontsize=11, color=GREY)
 
@@ -269,7 +257,7 @@ def _draw_cells(
                               edgecolor=look.letters, linewidth=1.6)
                 )  # fmt: skip
             several = f" ({counts[regimen]} of {len(rows)})" if len(counts) > 1 else ""
-            room = width * 0.94 - len(several) * size * 0.61 / 72
+            room = width * 0.92 - text_width(several, size)
             text = shortened(short.get(regimen, regimen), room, size) + several
             if show_value and len(rows) == 1:
                 text += f"\n{rows['value'].iloc[0]:.1f}"

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.report.checks import checked, texts
 from fiac_survival.report.regimens import Look, regimen_looks
-from fiac_survival.report.sheet import checked, new_sheet, texts, wrapped
+from fiac_survival.report.sheet import new_sheet, wrapped
 from fiac_survival.report.style import BLACK, GREY, SLIDE
 
 LETTERS = 12.0
@@ -91,7 +92,16 @@ def policy_tree_figure(
         f"In each box: share of patients, mean loss of value ({unit}) against the optimum.",
         note,
     ]
-    size = (SLIDE[0], max(SLIDE[1], 1.7 + 0.82 * len(leaves)))
+    width = SLIDE[0] - 0.2
+    box, leaf = 1.05, 2.7
+    step = (width - leaf - 0.1) / max(depth, 1)
+    measures = _Measures(step, box, leaf)
+    # Inches from leaf to leaf: room for the names of regimens and for the conditions.
+    regimens = max(measures.regimen(node).count("\n") + 2 for node in leaves)
+    conditions = max(measures.condition(text).count("\n") + 1 for text in texts(table["condition"]))
+    high = 0.2 * regimens + 0.12
+    spacing = max(high + 0.2, 0.195 * conditions + 0.2)
+    size = (SLIDE[0], max(SLIDE[1], 1.8 + spacing * (len(leaves) + 0.3)))
     sheet = new_sheet(title, notes=notes, advice=True, size=size)
     axes = sheet.figure.add_axes(
         (
@@ -102,23 +112,26 @@ def policy_tree_figure(
         )
     )
     # One unit is one inch across and one leaf down.
-    width = sheet.width - 0.2
-    axes.set(xlim=(0, width), ylim=(len(leaves) - 0.4, -0.6))
+    axes.set(xlim=(0, width), ylim=(len(leaves) - 0.45, -0.75))
     axes.set_axis_off()
-    box, leaf = 1.25, 2.6
-    step = (width - leaf - 0.1) / max(depth, 1)
-    # Inches a leaf takes.
-    inches = (sheet.top - sheet.bottom - 0.1) / (len(leaves) + 0.2)
-    _draw(axes, root, looks, _Measures(step, box, leaf, min(0.62, 0.8 * inches) / inches))
+    inches = (sheet.top - sheet.bottom - 0.1) / (len(leaves) + 0.3)
+    _draw(axes, root, looks, measures, high / inches)
     return sheet.figure
 
 
 @dataclass(frozen=True)
 class _Measures:
+    """Inches from level to level, and widths of inner nodes and of leaves."""
+
     step: float
     box: float
     leaf: float
-    height: float
+
+    def regimen(self, node: _Node) -> str:
+        return wrapped(node.regimen, self.leaf - 0.15, LETTERS, bold=True)
+
+    def condition(self, text: str) -> str:
+        return wrapped(text, self.step - self.box - 0.3, LETTERS)
 
 
 def _names(column: Iterable[object]) -> list[str]:
@@ -186,24 +199,26 @@ def _place(node: _Node, depth: int, leaves: list[_Node]) -> int:
     return seen
 
 
-def _draw(axes: Axes, node: _Node, looks: Mapping[str, Look], measures: _Measures) -> None:
+def _draw(
+    axes: Axes, node: _Node, looks: Mapping[str, Look], measures: _Measures, height: float
+) -> None:
     x = node.depth * measures.step + 0.05
-    numbers = f"{100 * node.share:.0f} %   −{node.loss:.2f}"
+    numbers = f"{100 * node.share:.0f} %   loss {node.loss:.2f}"
     width = measures.box if node.children else measures.leaf
     look = looks[node.regimen] if node.regimen else Look("white")
     edge = BLACK if node.children else look.face
     axes.add_patch(
         FancyBboxPatch(
-            (x, node.y - measures.height / 2),
+            (x, node.y - height / 2),
             width,
-            measures.height,
+            height,
             boxstyle="round,pad=0,rounding_size=0.06",
             **(look.patch | {"edgecolor": edge if not look.hatch else look.edge, "linewidth": 1.4}),
         )
     )
     text = numbers.replace("   ", "\n")
     if node.regimen:
-        text = f"{wrapped(node.regimen, width - 0.1, LETTERS)}\n{numbers}"
+        text = f"{measures.regimen(node)}\n{numbers}"
     axes.text(
         x + width / 2, node.y, text, ha="center", va="center", fontsize=LETTERS, linespacing=1.15,
         weight="bold" if node.regimen else "normal", **look.text,
@@ -221,10 +236,10 @@ def _draw(axes: Axes, node: _Node, looks: Mapping[str, Look], measures: _Measure
         axes.text(
             bend + 0.06,
             child.y - 0.05,
-            wrapped(child.condition, end - bend - 0.1, LETTERS),
+            measures.condition(child.condition),
             ha="left",
             va="bottom",
             fontsize=LETTERS,
             linespacing=1.1,
         )
-        _draw(axes, child, looks, measures)
+        _draw(axes, child, looks, measures, height)

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.report.sheet import natural
+from fiac_survival.report.checks import natural
 from fiac_survival.report.style import (
     BLUE,
     GREEN,
@@ -99,7 +99,7 @@ def regimen_looks(
     out = {}
     for k, name in enumerate(regimens):
         face = COLOURS[k % len(COLOURS)]
-        letters = "white" if face in (BLUE, VERMILLION, GREEN) else "black"
+        letters = "white" if face == BLUE else "black"
         out[name] = Look(face, TEXTURES[k // len(COLOURS)] if textured else "", letters=letters)
     return out | _ENDING_LOOKS
 

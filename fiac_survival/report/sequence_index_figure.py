@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.report.checks import checked, require, texts
 from fiac_survival.report.regimens import by_frequency, legend_patches, regimen_looks
-from fiac_survival.report.sheet import checked, new_sheet, require, texts, thousands, wrapped
+from fiac_survival.report.sheet import new_sheet, side_legend, thousands
 from fiac_survival.report.style import GREY, SLIDE
 
 LEGEND = 3.0
@@ -113,29 +116,20 @@ def sequence_index_figure(
                 linewidth=0.25 if n <= 120 else 0.0,
                 **look.patch,
             )
-    handles: list[object] = list(
-        legend_patches(
-            looks, table["regimen"], {name: wrapped(name, LEGEND - 0.6, 12) for name in looks}
-        )
-    )
+    handles: list[Artist] = [*legend_patches(looks, table["regimen"])]
     handles += _ends(axes, table, n)
     end = float(table["end"].max())
     axes.set(xlim=(0, end * 1.01), ylim=(n - 0.5, -0.5), xlabel="Months since the start of line 1")
     axes.set_ylabel(
-        f"{n} of {len(persons)} patients" if n < len(persons) else f"{n} patients", color=GREY
+        f"{thousands(n)} of {thousands(len(persons))} patients"
+        if n < len(persons)
+        else f"{thousands(n)} patients",
+        color=GREY,
     )
     axes.set_yticks([])
     if tick is not None:
         axes.set_xticks([k * tick for k in range(int(end // tick) + 1)])
-    sheet.figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(1.0 - LEGEND / sheet.width, sheet.top / sheet.height),
-        borderaxespad=0.0,
-        fontsize=12 if len(handles) <= 20 else 10.5,
-        handlelength=1.5,
-        handleheight=1.1,
-    )
+    side_legend(sheet, handles, width=LEGEND, top=sheet.top - 0.1)
     return sheet.figure
 
 
@@ -169,10 +163,14 @@ def _ends(axes: Axes, table: pd.DataFrame, n: int) -> list[Line2D]:
         rows = last[last["end_reason"] == reason]
         if rows.empty:
             continue
-        look = {"marker": marker, "markerfacecolor": face, "markeredgecolor": "black"}
+        look: dict[str, Any] = {
+            "marker": marker,
+            "markerfacecolor": face,
+            "markeredgecolor": "black",
+        }
         axes.plot(
             rows["end"], rows["place"], linestyle="none", markersize=size, markeredgewidth=0.6,
             clip_on=False, **look,
         )  # fmt: skip
-        out.append(Line2D([], [], linestyle="none", markersize=7, label=reason, **look))  # type: ignore[arg-type]
+        out.append(Line2D([], [], linestyle="none", markersize=7, label=reason, **look))
     return out

@@ -1,22 +1,21 @@
-"""What the figures of treatment sequences share: the sheet, its texts, and the check of the table."""
+"""The sheet that a figure is drawn on: title and notes, and texts that fit where they stand."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
 
-import numpy as np
-import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font, LoadFlags
 
-from fiac_survival.core.errors import DataError
 from fiac_survival.report.style import GREY, SLIDE, new_figure
 from fiac_survival.sequence.solution import NOTE
 
 TITLE_SIZE, NOTE_SIZE = 20, 12.5
+STEP, FONT = " → ", "DejaVu Sans"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def new_sheet(
     """
     figure = new_figure(size)
     width, height = size
-    heading = wrapped(title, width - 0.3, TITLE_SIZE * 1.08)
+    heading = wrapped(title, width - 0.4, TITLE_SIZE, bold=True)
     figure.suptitle(
         heading,
         x=0.16 / width,
@@ -123,43 +122,152 @@ def new_sheet(
     )
 
 
-def characters(width: float, size: float) -> int:
-    """Say how many letters of a size fit into a width.
+@cache
+def _advance(letter: str, bold: bool) -> float:
+    """Width of a letter as a share of its size."""
+    font = FT2Font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
+    font.set_size(100.0, 72)
+    return font.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Measure a line of text in the figures' font.
 
     Parameters
     ----------
-    width : float
-        Inches.
+    text : str
+        One line.
     size : float
         Points.
+    bold : bool, default False
+        Whether in bold letters.
 
     Returns
     -------
-    int
-        At least 1.
+    float
+        Inches.
+
+    Examples
+    --------
+    >>> 2 * text_width("line", 12) == text_width("line", 24)
+    True
     """
-    return max(int(width / (size * 0.61 / 72)), 1)
+    return sum(_advance(letter, bold) for letter in text) * size / 72
 
 
-def wrapped(text: str, width: float, size: float) -> str:
+def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> str:
     """Break a text into lines that fit into a width.
 
     Parameters
     ----------
     text : str
-        Text.
+        Text; breaks that are there stay.
     width : float
         Inches.
     size : float
         Points.
+    bold : bool, default False
+        Whether in bold letters.
 
     Returns
     -------
     str
-        With line breaks; breaks that were there stay.
+        With line breaks; a word that is too long is cut.
     """
-    most = characters(width, size)
-    return "\n".join("\n".join(textwrap.wrap(line, most)) for line in text.split("\n"))
+    return "\n".join(
+        _packed(line.split(), width, size, bold) if line else "" for line in text.split("\n")
+    )
+
+
+def _packed(parts: Sequence[str], width: float, size: float, bold: bool) -> str:
+    """Put parts into lines, as many in each as fit."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]} {part}" if lines else part
+        if lines and text_width(longer, size, bold=bold) <= width:
+            lines[-1] = longer
+            continue
+        rest = part
+        while text_width(rest, size, bold=bold) > width and len(rest) > 1:
+            fits = len(rest) - 1
+            while fits > 1 and text_width(rest[:fits], size, bold=bold) > width:
+                fits -= 1
+            lines.append(rest[:fits])
+            rest = rest[fits:]
+        lines.append(rest)
+    return "\n".join(lines)
+
+
+def wrapped_sequence(text: str, width: float, size: float, *, bold: bool = False) -> str:
+    """Break the name of a sequence into lines, after its arrows where that is possible.
+
+    Parameters
+    ----------
+    text : str
+        Regimens joined by arrows.
+    width : float
+        Inches.
+    size : float
+        Points.
+    bold : bool, default False
+        Whether in bold letters.
+
+    Returns
+    -------
+    str
+        With line breaks.
+    """
+    steps = text.split(STEP)
+    lines = [""]
+    for k, step in enumerate(steps):
+        part = step if k + 1 == len(steps) else f"{step} →"
+        longer = f"{lines[-1]} {part}".strip()
+        if text_width(longer, size, bold=bold) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return wrapped("\n".join(lines), width, size, bold=bold)
+
+
+def side_legend(
+    sheet: Sheet, handles: Sequence[Artist], *, width: float, top: float, title: str = ""
+) -> None:
+    """Write a legend at the right edge, in letters so small that all of it can be seen.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Where.
+    handles : sequence of Artist
+        With their labels.
+    width : float
+        Inches.
+    top : float
+        Upper edge, inches from below.
+    title : str
+        Heading.
+    """
+    labels = [str(handle.get_label()) for handle in handles]
+    room = top - sheet.bottom - (0.35 if title else 0.05)
+    for size in (13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0):
+        broken = [wrapped(label, width - 0.55 * size / 12 - 0.05, size) for label in labels]
+        lines = sum(label.count("\n") + 1 for label in broken)
+        if (1.22 * lines + 0.5 * len(labels)) * size / 72 <= room:
+            break
+    sheet.figure.legend(
+        handles=list(handles),
+        labels=broken,
+        loc="upper left",
+        bbox_to_anchor=(1.0 - width / sheet.width, top / sheet.height),
+        borderaxespad=0.0,
+        borderpad=0.0,
+        fontsize=size,
+        title_fontsize=13,
+        handlelength=1.5,
+        handleheight=1.1,
+        title=title or None,
+        alignment="left",
+    )
 
 
 def shortened(text: str, width: float, size: float) -> str:
@@ -179,8 +287,12 @@ def shortened(text: str, width: float, size: float) -> str:
     str
         The text, or its beginning and an ellipsis.
     """
-    most = characters(width, size)
-    return text if len(text) <= most else text[: max(most - 1, 1)].rstrip() + "…"
+    if text_width(text, size) <= width:
+        return text
+    kept = len(text) - 1
+    while kept > 1 and text_width(text[:kept] + "…", size) > width:
+        kept -= 1
+    return text[:kept].rstrip() + "…"
 
 
 def thousands(number: float) -> str:
@@ -197,128 +309,3 @@ def thousands(number: float) -> str:
         As text.
     """
     return f"{number:,.0f}".replace(",", "\u202f")
-
-
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Make a key that sorts "class 2" before "class 10".
-
-    Parameters
-    ----------
-    text : str
-        Name.
-
-    Returns
-    -------
-    list
-        Key.
-    """
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
-
-
-def texts(column: Iterable[object]) -> list[str]:
-    """Take a column as text, missing cells as "".
-
-    Parameters
-    ----------
-    column : iterable
-        Cells.
-
-    Returns
-    -------
-    list of str
-        One a cell.
-    """
-    return ["" if pd.isna(value) else str(value) for value in column]  # type: ignore[call-overload]
-
-
-def checked(
-    table: pd.DataFrame,
-    columns: Sequence[str],
-    *,
-    numbers: Sequence[str] = (),
-    shares: Sequence[str] = (),
-    ascending: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Hold a table against what a figure needs.
-
-    Parameters
-    ----------
-    table : DataFrame
-        What to draw.
-    columns : sequence of str
-        Columns that must be there.
-    numbers : sequence of str
-        Columns that must hold finite numbers.
-    shares : sequence of str
-        Columns that must lie in [0, 1].
-    ascending : sequence of str
-        Columns that must not fall from left to right, as lower, estimate, upper.
-
-    Returns
-    -------
-    DataFrame
-        The table with a fresh index.
-
-    Raises
-    ------
-    DataError
-        If a rule is broken.
-    """
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise DataError(
-            "the table must have the columns that the figure draws",
-            values={"missing": ", ".join(missing), "given": ", ".join(map(str, table.columns))},
-            remedy="the figure's description lists its columns",
-        )
-    if table.empty:
-        raise DataError(
-            "the table of a figure must have a row",
-            values={"rows": 0},
-            remedy="draw no figure where there is nothing to show",
-        )
-    table = table.reset_index(drop=True)
-    for name in numbers:
-        require(
-            table,
-            np.isfinite(pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)),
-            f"{name} must be finite numbers",
-            name,
-        )
-    for name in shares:
-        require(table, table[name].between(0.0, 1.0), f"{name} must lie between 0 and 1", name)
-    for low, high in pairwise(ascending):
-        require(table, table[low] <= table[high], f"{low} must not be above {high}", low, high)
-    return table
-
-
-def require(table: pd.DataFrame, holds: object, rule: str, *names: str) -> None:
-    """Raise an error that names the first row where a rule is broken.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Table.
-    holds : (n,) bool
-        Where the rule holds.
-    rule : str
-        The rule.
-    *names : str
-        Columns to show.
-
-    Raises
-    ------
-    DataError
-        If it is broken anywhere.
-    """
-    wrong = np.flatnonzero(~np.asarray(holds, dtype=np.bool_))
-    if wrong.size:
-        row = int(wrong[0])
-        raise DataError(
-            rule,
-            count=int(wrong.size),
-            row=row,
-            values={name: table[name].iloc[row] for name in names},
-            remedy="correct the table",
-        )

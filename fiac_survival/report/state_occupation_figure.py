@@ -9,8 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.report.checks import checked, natural, require
 from fiac_survival.report.regimens import COLOURS, Look, legend_patches
-from fiac_survival.report.sheet import checked, natural, new_sheet, require, wrapped
+from fiac_survival.report.sheet import new_sheet, side_legend, wrapped_sequence
 from fiac_survival.report.style import ORANGE, SLIDE
 
 DEAD, AFTER = "dead", "after the last line"
@@ -80,18 +81,25 @@ def state_occupation_figure(
     looks = _looks(list(dict.fromkeys(table["state"])))
     columns = min(len(policies), 3)
     rows = -(-len(policies) // columns)
-    sheet = new_sheet(
-        title, notes=[note], advice=True, size=(SLIDE[0], max(SLIDE[1], 1.6 + 3.4 * rows))
-    )
-    legend = 2.55
+    legend = 2.2
+    each = (SLIDE[0] - legend - 1.4) / columns * 0.92
+    # Long names of sequences stand in smaller letters.
+    size = 13.0
+    headings = [wrapped_sequence(str(policy), each, size, bold=True) for policy in policies]
+    if max(text.count("\n") for text in headings) > 2:
+        size = 11.0
+        headings = [wrapped_sequence(str(p), each, size, bold=True) for p in policies]
+    head = 0.3 + size * 1.28 / 72 * max(text.count("\n") for text in headings)
+    area = (SLIDE[0], max(SLIDE[1], 1.6 + (3.4 + head) * rows))
+    sheet = new_sheet(title, notes=[note], advice=True, size=area)
+    panel = (sheet.top - sheet.bottom - 0.75 - head - (rows - 1) * (head + 0.8)) / rows
     grid = sheet.figure.add_gridspec(
         rows,
         columns,
-        hspace=0.45,
+        hspace=(head + 0.8) / panel,
         wspace=0.14,
-        **sheet.box(1.0, legend + 0.15, above=0.55, below=0.75),
+        **sheet.box(1.15, legend + 0.25, above=head, below=0.75),
     )
-    each = (sheet.width - legend - 1.15) / columns
     for k, policy in enumerate(policies):
         axes = sheet.figure.add_subplot(grid[k // columns, k % columns])
         part = table[table["policy"] == policy].pivot_table(
@@ -114,21 +122,11 @@ def state_occupation_figure(
         axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f} %")
         axes.tick_params(labelleft=k % columns == 0, labelsize=13)
         axes.set_xlabel("Months since the start of line 1", fontsize=13)
-        axes.set_title(wrapped(str(policy), each * 0.95, 14), fontsize=14)
+        axes.set_title(headings[k], fontsize=size)
         if k % columns == 0:
             axes.set_ylabel("Patients")
-    handles = legend_patches(
-        looks, table["state"], {n: wrapped(n, legend - 0.6, 13) for n in looks}
-    )
-    sheet.figure.legend(
-        handles=handles[::-1],
-        loc="upper left",
-        bbox_to_anchor=(1.0 - legend / sheet.width, (sheet.top - 0.55) / sheet.height),
-        borderaxespad=0.0,
-        fontsize=13,
-        handlelength=1.5,
-        handleheight=1.2,
-    )
+    handles = legend_patches(looks, table["state"])
+    side_legend(sheet, handles[::-1], width=legend, top=sheet.top - head)
     return sheet.figure
 
 
@@ -136,7 +134,7 @@ def _looks(states: list[str]) -> dict[str, Look]:
     """Order the states: lines, others, after the last line, dead; lines from dark to light."""
     lines = sorted((s for s in states if s.startswith("line ")), key=natural)
     others = [s for s in states if s not in {*lines, AFTER, DEAD}]
-    shades = mpl.colormaps["viridis"](np.linspace(0.12, 0.98, max(len(lines), 2)))
+    shades = mpl.colormaps["viridis"](np.linspace(0.12, 0.92, max(len(lines), 2)))
     looks = {name: Look(to_hex(shade)) for name, shade in zip(lines, shades, strict=False)}
     looks |= {name: Look(COLOURS[k % len(COLOURS)], "////") for k, name in enumerate(others)}
     if AFTER in states:

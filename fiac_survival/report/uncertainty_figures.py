@@ -6,15 +6,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.report.sheet import Sheet, checked, new_sheet, require, wrapped
+from fiac_survival.report.checks import checked, require
+from fiac_survival.report.sheet import Sheet, new_sheet, wrapped_sequence
 from fiac_survival.report.style import BLUE, LIGHT, SLIDE, VERMILLION, records
 
-NAMES, LETTERS = 4.6, 12.5
+NAMES, LETTERS = 5.0, 12.0
 
 
 def _sheet(title: str, note: list[str], sequences: list[str]) -> tuple[Sheet, list[str]]:
     """Make a sheet that is high enough for the names of all sequences."""
-    labels = [wrapped(name, NAMES, LETTERS) for name in sequences]
+    labels = [wrapped_sequence(name, NAMES, LETTERS) for name in sequences]
     deepest = max(label.count("\n") + 1 for label in labels)
     height = max(SLIDE[1], 2.4 + len(labels) * (0.22 * deepest + 0.16))
     return new_sheet(title, notes=note, advice=True, size=(SLIDE[0], height)), labels
@@ -25,6 +26,11 @@ def _first(table: pd.DataFrame, most: int) -> pd.DataFrame:
         raise DataError("most_sequences must be at least 1", values={"most_sequences": most})
     require(table, ~table["sequence"].duplicated(), "each sequence must have one row", "sequence")
     return table.head(most)
+
+
+def _percent(share: float) -> str:
+    """Write a share in per cent, small ones with a decimal."""
+    return f"{100 * share:.0f}" if share == 0 or share >= 0.095 else f"{100 * share:.1f}"
 
 
 def probability_best_figure(
@@ -96,7 +102,7 @@ def probability_best_figure(
         axes.text(
             1.02,
             y,
-            f"{100 * r.probability:.0f} % ({100 * r.lower:.0f} to {100 * r.upper:.0f})",
+            f"{_percent(r.probability)} % ({_percent(r.lower)} to {_percent(r.upper)})",
             transform=axes.get_yaxis_transform(),
             va="center",
             fontsize=12.5,
