@@ -103,6 +103,8 @@ def policy_map_figure(
     height = ROW * (1.45 if show_value else 1.0)
     below = (len(shown) + (2.4 if hidden else 0)) * height
     said = f"Group: {name}. {thousands(n_shown)} of {thousands(cells.n_states)} states shown."
+    if any(refractory for _, refractory in shown):
+        said += " Dots: classes exposed to; with a cross: refractory to."
     if hidden:
         said += (
             " The last row sums up the others: the share of states in which each regimen is chosen."
@@ -223,8 +225,6 @@ def _dots(axes: Axes, classes: list[str], shown: list[_State], more: bool) -> No
     axes.set_xticks(
         range(len(classes)), classes, rotation=55, ha="left", rotation_mode="anchor", fontsize=12
     )
-    if any(refractory for _, refractory in shown):
-        axes.set_xlabel("● exposed   ● with a cross: refractory", fontsize=11, color=GREY)
 
 
 def _draw_cells(
