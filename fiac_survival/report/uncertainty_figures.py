@@ -7,18 +7,20 @@ from matplotlib.figure import Figure
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, require
-from fiac_survival.report.sheet import Sheet, new_sheet, wrapped_sequence
+from fiac_survival.report.sheet import Sheet, new_sheet, text_width, wrapped_sequence
 from fiac_survival.report.style import BLUE, LIGHT, SLIDE, VERMILLION, records
 
 NAMES, LETTERS = 5.0, 12.0
 
 
-def _sheet(title: str, note: list[str], sequences: list[str]) -> tuple[Sheet, list[str]]:
-    """Make a sheet that is high enough for the names of all sequences."""
+def _sheet(title: str, note: list[str], sequences: list[str]) -> tuple[Sheet, list[str], float]:
+    """Make a sheet that is high enough for the names of all sequences; returns their width too."""
     labels = [wrapped_sequence(name, NAMES, LETTERS) for name in sequences]
     deepest = max(label.count("\n") + 1 for label in labels)
     height = max(SLIDE[1], 2.4 + len(labels) * (0.22 * deepest + 0.16))
-    return new_sheet(title, notes=note, advice=True, size=(SLIDE[0], height)), labels
+    widest = max(text_width(line, LETTERS) for label in labels for line in label.split("\n"))
+    sheet = new_sheet(title, notes=note, advice=True, size=(SLIDE[0], height))
+    return sheet, labels, max(widest, 1.0)
 
 
 def _first(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -91,8 +93,8 @@ def probability_best_figure(
             f"{len(shown)} of {len(table)} sequences shown; the others are best with a probability of "
             f"{100 * rest:.1f} % together."
         )
-    sheet, labels = _sheet(title, [said, note], [str(name) for name in shown["sequence"]])
-    box = sheet.box(NAMES + 0.3, 1.9, above=0.15, below=0.75)
+    sheet, labels, names = _sheet(title, [said, note], [str(name) for name in shown["sequence"]])
+    box = sheet.box(names + 0.35, 1.9, above=0.15, below=0.75)
     axes = sheet.figure.add_subplot(sheet.figure.add_gridspec(1, 1, **box)[0, 0])
     for y, r in enumerate(records(shown)):
         axes.barh(y, r.probability, height=0.62, color=BLUE if y == 0 else "#7FB2D6")
@@ -170,8 +172,8 @@ def regret_figure(
     )
     if len(shown) < len(table):
         said += f" {len(shown)} of {len(table)} sequences shown, smallest mean first."
-    sheet, labels = _sheet(title, [said, note], [str(name) for name in shown["sequence"]])
-    box = sheet.box(NAMES + 0.3, 2.2, above=0.15, below=0.75)
+    sheet, labels, names = _sheet(title, [said, note], [str(name) for name in shown["sequence"]])
+    box = sheet.box(names + 0.35, 2.2, above=0.15, below=0.75)
     axes = sheet.figure.add_subplot(sheet.figure.add_gridspec(1, 1, **box)[0, 0])
     for y, r in enumerate(records(shown)):
         if y % 2 == 0:
