@@ -1,21 +1,45 @@
 """Figures, tables and pages. They draw and write; they compute nothing."""
 
+from fiac_survival.report.alluvial_figure import alluvial_figure
 from fiac_survival.report.attrition_figure import attrition_figure
 from fiac_survival.report.balance_figures import love_plot, overlap_figure
+from fiac_survival.report.budget_figure import budget_table, value_against_budget_figure
+from fiac_survival.report.calibration_figure import calibration_figure
+from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.drawing import draw, draw_from_csv
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
-from fiac_survival.report.style import house_style, save_figure
+from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
+from fiac_survival.report.policy_map_figure import policy_map_figure
+from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.sequence_index_figure import sequence_index_figure
+from fiac_survival.report.state_occupation_figure import state_occupation_figure
+from fiac_survival.report.style import house_style, mark_simulated, save_figure
 from fiac_survival.report.survival_figure import survival_figure
+from fiac_survival.report.uncertainty_figures import probability_best_figure, regret_figure
 
 __all__ = [
     "agreement_figure",
+    "alluvial_figure",
     "attrition_figure",
+    "budget_table",
+    "calibration_figure",
+    "cost_growth_figure",
     "draw",
     "draw_from_csv",
     "forest_figure",
     "house_style",
     "love_plot",
+    "mark_simulated",
     "overlap_figure",
+    "pathway_flows",
+    "policy_map_figure",
+    "policy_tree_figure",
+    "probability_best_figure",
+    "regret_figure",
     "save_figure",
+    "sequence_index_figure",
+    "simulated_lines",
+    "state_occupation_figure",
     "survival_figure",
+    "value_against_budget_figure",
 ]

@@ -11,19 +11,38 @@ from matplotlib.figure import Figure
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.released import read_table
+from fiac_survival.report.alluvial_figure import alluvial_figure
 from fiac_survival.report.attrition_figure import attrition_figure
 from fiac_survival.report.balance_figures import love_plot, overlap_figure
+from fiac_survival.report.budget_figure import value_against_budget_figure
+from fiac_survival.report.calibration_figure import calibration_figure
+from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
+from fiac_survival.report.policy_map_figure import policy_map_figure
+from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.sequence_index_figure import sequence_index_figure
+from fiac_survival.report.state_occupation_figure import state_occupation_figure
 from fiac_survival.report.style import house_style, mark_simulated, save_figure
 from fiac_survival.report.survival_figure import survival_figure
+from fiac_survival.report.uncertainty_figures import probability_best_figure, regret_figure
 
 DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "agreement": agreement_figure,
+    "alluvial": alluvial_figure,
     "attrition": attrition_figure,
+    "calibration": calibration_figure,
+    "cost_growth": cost_growth_figure,
     "forest": forest_figure,
     "love_plot": love_plot,
     "overlap": overlap_figure,
+    "policy_map": policy_map_figure,
+    "policy_tree": policy_tree_figure,
+    "probability_best": probability_best_figure,
+    "regret": regret_figure,
+    "sequence_index": sequence_index_figure,
+    "state_occupation": state_occupation_figure,
     "survival": survival_figure,
+    "value_against_budget": value_against_budget_figure,
 }
 
 

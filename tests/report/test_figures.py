@@ -14,6 +14,7 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.core.released import write_table
 from fiac_survival.report.drawing import DRAWINGS, draw, draw_from_csv
 from fiac_survival.report.style import house_style
+from tests.report.sequence_tables import SEQUENCE_TABLES
 
 SURVIVAL = pd.DataFrame(
     {
@@ -107,7 +108,7 @@ TABLES = {
         ),
         {"title": "T"},
     ),
-}
+} | SEQUENCE_TABLES
 
 
 def test_every_drawing_is_tested():
