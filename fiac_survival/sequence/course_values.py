@@ -38,7 +38,7 @@ class Kernels(Protocol):
         """Next and death by step, and the steps up to which they are known."""
         ...
 
-    def salvage(self, group: int) -> tuple[Floats, int]:
+    def salvage(self, state: State, group: int, start: int) -> tuple[Floats, int]:
         """Death by step after the last line, and the steps up to which it is known."""
         ...
 
@@ -86,13 +86,13 @@ class StateKernels:
         at = (line, regimen, group, self.formulary.level(regimen, state[0]))
         return self.fit.next_prob[at], self.fit.death_prob[at], int(self.followed[at])
 
-    def salvage(self, group: int) -> tuple[Floats, int]:
+    def salvage(self, state: State, group: int, start: int) -> tuple[Floats, int]:
         """Salvage kernel; see :class:`Kernels`.
 
         Parameters
         ----------
-        group : int
-            Group.
+        state, group, start
+            Where.
 
         Returns
         -------
@@ -105,31 +105,40 @@ class StateKernels:
 class ElapsedKernels:
     """Product-limit kernels by line, regimen, exposed classes, group and elapsed steps at the line's start.
 
+    After the last line: by exposed classes, group and elapsed steps.
+
     Parameters
     ----------
     h : Histories
         Lines of therapy.
     row_weights : (n,) float64
         Weights of the rows.
-    salvage_death : (G, T) float64
-        Salvage kernel.
-    followed : (G,) int64
-        Steps up to which it is known.
+    of_person : (N,) float64
+        Weights of the patients, for the time after the last line.
     """
 
-    def __init__(
-        self, h: Histories, row_weights: Floats, salvage_death: Floats, followed: Ints
-    ) -> None:
-        self.n_steps = h.formulary.n_steps
-        self.salvage_death, self.followed = salvage_death, followed
+    def __init__(self, h: Histories, row_weights: Floats, of_person: Floats) -> None:
+        self.n_steps, self.n_lines = h.formulary.n_steps, h.formulary.lines
+        last = np.flatnonzero((h.salvage_ending[h.person] >= 0) & (h.line == h.formulary.lines - 1))
+        person = h.person[last]
+        n_lines = np.full(last.size, h.formulary.lines)
+        after = [
+            n_lines,
+            np.full(last.size, -1),
+            h.exposed[last] | h.formulary.masks[h.regimen[last]],
+            h.salvage_group[person],
+            h.start[last] + h.steps[last],
+        ]
         key = np.column_stack([h.line, h.regimen, h.exposed, h.group, h.start])
+        key = np.concatenate([key, np.column_stack(after)])
         cells, of_row = np.unique(key, axis=0, return_inverse=True)
         self.place = {tuple(cell): i for i, cell in enumerate(cells.tolist())}
-        shape = (len(cells), 3, self.n_steps + 1)
-        ended = np.zeros(shape)
-        steps = np.minimum(h.steps, self.n_steps)
-        ending = np.where(h.steps > self.n_steps, 0, h.ending)
-        np.add.at(ended, (of_row.ravel(), ending, steps), row_weights)
+        steps = np.concatenate([h.steps, h.salvage_steps[person]])
+        ending = np.concatenate([h.ending, h.salvage_ending[person]])
+        ending = np.where(steps > self.n_steps, 0, ending)
+        ended = np.zeros((len(cells), 3, self.n_steps + 1))
+        weights = np.concatenate([row_weights, of_person[person]])
+        np.add.at(ended, (of_row.ravel(), ending, np.minimum(steps, self.n_steps)), weights)
         self.at_risk = np.cumsum(ended.sum(axis=1)[:, ::-1], axis=1)[:, ::-1][:, 1:]
         safe = np.where(self.at_risk > 0, self.at_risk, 1.0)
         self.next_prob, self.death_prob = to_kernels(
@@ -157,20 +166,21 @@ class ElapsedKernels:
             return zero, zero, 0
         return self.next_prob[i], self.death_prob[i], int((self.at_risk[i] > 0).sum())
 
-    def salvage(self, group: int) -> tuple[Floats, int]:
+    def salvage(self, state: State, group: int, start: int) -> tuple[Floats, int]:
         """Salvage kernel; see :class:`Kernels`.
 
         Parameters
         ----------
-        group : int
-            Group.
+        state, group, start
+            Where.
 
         Returns
         -------
         death_prob, followed
             Kernel, and steps up to which it is known.
         """
-        return self.salvage_death[group], int(self.followed[group])
+        _, death, followed = self.line(self.n_lines, -1, state, group, start)
+        return death, followed
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +257,7 @@ class Plan:
         following = np.zeros(r)
         regimen = -1
         if line == f.lines:
-            death, known = self.kernels.salvage(group)
+            death, known = self.kernels.salvage(state, group, start)
             onward = np.zeros(r)
             death = death[:r]
         else:

@@ -159,6 +159,7 @@ def evaluate(
     salvage_death: Any = None,
     truncate: float | None = None,
     persons: Any = None,
+    weights: str | None = None,
     simulated: bool = False,
 ) -> Evaluation:
     """Evaluate policies on observed patients.
@@ -204,6 +205,8 @@ def evaluate(
         As in :func:`estimate_kernels`.
     persons : sequence, optional
         Patients to evaluate on; all by default.
+    weights : str, optional
+        Column of weights of the patients, as of a survey or to a target population.
     simulated : bool, default False
         Whether the lines are simulated.
 
@@ -242,7 +245,9 @@ def evaluate(
             raise DataError(
                 "a table of lines needs a formulary", remedy="pass formulary=; see read_formulary"
             )
-        keep = list(dict.fromkeys([*confounders, *censoring_confounders]))
+        keep = list(
+            dict.fromkeys([*confounders, *censoring_confounders, *([weights] if weights else [])])
+        )
         h = read_histories(lines, formulary, unit=unit, covariates=keep, other=other)
     named = dict(policy) if isinstance(policy, Mapping) else {_name(policy): policy}
     if "observed care" in named:
@@ -260,6 +265,7 @@ def evaluate(
         salvage_death=salvage_death,
         truncate=truncate,
         persons=persons,
+        weights=weights,
     )
     rows: list[dict[str, Any]] = []
     influence: dict[tuple[str, str], Floats] = {}

@@ -99,7 +99,7 @@ class Evaluator:
         Months.
     confounders, outcome, propensity, censoring, censoring_confounders, folds, seed
         As in :func:`fiac_survival.sequence.evaluate`.
-    salvage_death, truncate, persons
+    salvage_death, truncate, persons, weights
         As there.
     """
 
@@ -118,6 +118,7 @@ class Evaluator:
         salvage_death: Any,
         truncate: float | None,
         persons: Any,
+        weights: str | None,
     ) -> None:
         require_choice(outcome, Outcome, "outcome")
         require_choice(propensity, Propensity, "propensity")
@@ -132,13 +133,15 @@ class Evaluator:
         self.outcome, self.propensity = outcome, propensity
         self.n_steps = _steps(h, horizon)
         self.base = np.ones(h.n_persons)
+        if weights is not None:
+            self.base = _person_weights(h, weights)
         if persons is not None:
             known = pd.Index(h.persons)
             unknown = [p for p in persons if p not in known]
             if unknown:
                 raise DataError("persons must be in the table", values={"person": unknown[0]})
-            self.base = known.isin(list(persons)).astype(np.float64)
-            if self.base.sum() < 2:
+            self.base = self.base * known.isin(list(persons))
+            if np.sum(self.base > 0) < 2:
                 raise DataError("there must be two persons or more", values={"n": len(persons)})
         self.estimator = Estimator(
             h,
@@ -153,7 +156,11 @@ class Evaluator:
         self.segments = Segments(h, self.n_steps)
         cells = None
         if outcome == "elapsed":
-            cells = self.segments.cells([h.line, h.regimen, h.exposed, h.start])
+            masks = h.formulary.masks
+            cells = self.segments.cells(
+                [h.line, h.regimen, h.exposed, h.start],
+                after=[h.exposed | masks[h.regimen], h.start + h.steps],
+            )
         self.observation = Observation(
             h, self.segments, self.n_steps, censoring, censoring_confounders, cells
         )
@@ -192,12 +199,7 @@ class Evaluator:
         state = StateKernels(self.estimator, fit, of_person)
         if self.outcome != "elapsed":
             return state
-        return ElapsedKernels(
-            self.h,
-            self.estimator.row_weights(of_person),
-            fit.salvage_death,
-            state.followed_salvage,
-        )
+        return ElapsedKernels(self.h, self.estimator.row_weights(of_person), of_person)
 
     def bootstrap(
         self, work: Mapping[str, PolicyWork], methods: Sequence[str], draws: int
@@ -302,6 +304,27 @@ class Evaluator:
         total = np.cumsum(by_person, axis=1)
         error = np.sqrt((total**2).sum(axis=0)) * survival[1:]
         return WeightedCurve(value, influence, survival, np.concatenate([[0.0], error]))
+
+
+def _person_weights(h: Histories, column: str) -> Floats:
+    if column not in h.covariates:
+        raise DataError(
+            "weights must be a column of the lines",
+            values={"weights": column},
+            remedy="pass it as a covariate when reading the table of lines",
+        )
+    by_row = h.covariates[column].to_numpy(np.float64)
+    first = by_row[h.first]
+    bad = (by_row != first[h.person]) | ~np.isfinite(by_row) | (by_row < 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            "weights must be finite, not negative, and the same in all lines of a patient",
+            count=int(bad.sum()),
+            row=row,
+            values={"person": h.persons[h.person[row]], "weight": by_row[row]},
+        )
+    return np.asarray(first * (first.size / first.sum()))
 
 
 def _steps(h: Histories, horizon: float | None) -> int:

@@ -97,13 +97,15 @@ class Segments:
         # Follow-up that reaches the horizon is complete.
         self.lost = (self.ending == CENSORED) & ~self.cut & (self.steps < left)
 
-    def cells(self, columns: Sequence[Ints]) -> Ints:
-        """Cells of the segments: columns and group; for the time after the last line the group alone.
+    def cells(self, columns: Sequence[Ints], after: Sequence[Ints] = ()) -> Ints:
+        """Cells of the segments by columns and group.
 
         Parameters
         ----------
         columns : sequence of (n,) int64
-            By row of the histories.
+            Of the lines, by row of the histories.
+        after : sequence of (n,) int64
+            Of the time after the last line, by row of the last line; by default the group alone counts.
 
         Returns
         -------
@@ -111,7 +113,8 @@ class Segments:
             Cell of each segment.
         """
         parts = [np.where(self.after, -1, column[self.row]) for column in columns]
-        key = np.column_stack([*parts, self.group])
+        parts += [np.where(self.after, column[self.row], -1) for column in after]
+        key = np.column_stack([*parts, self.after, self.group])
         return np.unique(key, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
 
 

@@ -157,8 +157,8 @@ def policy_tree(
     x, loss, weight, seen = _decisions(solution, shares, features, most)
     tree = DecisionTreeRegressor(max_leaf_nodes=leaves, max_depth=depth, random_state=0)
     tree.fit(x, loss, sample_weight=weight)
-    ranking = _rankings(tree, x, loss, weight)
-    actions = _tree_actions(solution, features, tree, ranking)
+    ranking, merged = _rankings(tree, x, loss, weight)
+    actions = _tree_actions(solution, features, tree, ranking, merged)
     value = follow(model, solution.problem, actions)
     total = sum(s * value.of_group(g) for g, s in enumerate(shares) if s > 0)
     optimal = sum(s * solution.value(model.groups[g]) for g, s in enumerate(shares) if s > 0)
@@ -213,20 +213,46 @@ def _decisions(
     return np.array(rows), np.array(losses), w, float(w.sum() / flat.sum())
 
 
-def _rankings(tree: Any, x: Any, loss: Floats, weight: Floats) -> dict[int, Ints]:
-    """Regimens of each leaf by ascending mean loss, the lowest index first in a tie."""
-    leaf = tree.apply(x)
-    return {
-        int(node): np.argsort(
-            np.round(np.average(loss[leaf == node], axis=0, weights=weight[leaf == node]), 12),
-            kind="stable",
-        )
-        for node in np.unique(leaf)
-    }
+def _rankings(
+    tree: Any, x: Any, loss: Floats, weight: Floats
+) -> tuple[dict[int, Ints], dict[int, int]]:
+    """Rank the regimens of each leaf by mean loss, the lowest index first in a tie.
+
+    Two leaves with one parent and the same first regimen become one. The second answer says, for each leaf of
+    the fit, the node that stands for it.
+    """
+    t, passed = tree.tree_, tree.decision_path(x).tocsc()
+    ranking: dict[int, Ints] = {}
+    merged: dict[int, int] = {}
+
+    def rank(node: int) -> None:
+        here = passed[:, node].indices
+        mean = np.average(loss[here], axis=0, weights=weight[here])
+        ranking[node] = np.argsort(np.round(mean, 12), kind="stable")
+
+    def visit(node: int) -> list[int]:
+        if t.children_left[node] < 0:
+            rank(node)
+            merged[node] = node
+            return [node]
+        left, right = int(t.children_left[node]), int(t.children_right[node])
+        below = visit(left) + visit(right)
+        if left in ranking and right in ranking and ranking[left][0] == ranking[right][0]:
+            del ranking[left], ranking[right]
+            rank(node)
+            merged.update(dict.fromkeys(below, node))
+        return below
+
+    visit(0)
+    return ranking, merged
 
 
 def _tree_actions(
-    solution: Solution, features: _Features, tree: Any, ranking: dict[int, Ints]
+    solution: Solution,
+    features: _Features,
+    tree: Any,
+    ranking: dict[int, Ints],
+    merged: dict[int, int],
 ) -> Actions:
     model, horizon = solution.model, solution.problem.horizon
     steps = np.arange(horizon + 1)
@@ -240,7 +266,7 @@ def _tree_actions(
                 continue
             place = np.repeat(reached, horizon + 1)
             leaf = tree.apply(features.rows(line, g, place, np.tile(steps, reached.size)))
-            order = np.array([ranking[int(node)] for node in np.unique(leaf)])
+            order = np.array([ranking[merged[int(node)]] for node in np.unique(leaf)])
             of_leaf = order[np.unique(leaf, return_inverse=True)[1]]
             ok = possible[place[:, None], of_leaf, g]
             first = of_leaf[np.arange(place.size), ok.argmax(axis=1)]
@@ -265,7 +291,7 @@ def _tree_table(
 
     def add(node: int, parent: int | None, condition: str) -> None:
         here = passed[:, node].indices
-        is_leaf = t.children_left[node] < 0
+        is_leaf = node in ranking
         regimen, lost = "", float("nan")
         if is_leaf:
             choice = int(ranking[node][0])

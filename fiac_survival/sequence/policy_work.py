@@ -173,14 +173,14 @@ class PolicyWork:
         total[s.person[final[ok]]] = (inverse[row] * life)[ok] / observed[end[ok]]
         n = float(weights.sum())
         value = float(np.sum(weights * total) / n)
-        influence = np.where(e.base > 0, (total - value) / n, 0.0)
+        influence = weights * (total - value) / n
         return value, self._without_scores(influence)
 
     def _without_scores(self, influence: Floats) -> Floats:
         """Take out what the estimated propensities explain."""
         if self.e.model is None:
             return influence
-        scores = self.e.model.patient_scores() * (self.e.base > 0)[:, None]
+        scores = self.e.model.patient_scores() * self.e.base[:, None]
         scores = scores[:, np.abs(scores).max(axis=0) > 0]
         if scores.shape[1] == 0 or scores.shape[1] >= self.e.base.sum() / 2:
             return influence
@@ -208,10 +208,9 @@ class PolicyWork:
             held_out = fold == k
             train = e.base * (~held_out if e.folds > 1 else True)
             value[held_out] = self._increments(train)[held_out]
-        used = value[persons]
-        estimate = float(used.mean())
-        influence = np.zeros(e.h.n_persons)
-        influence[persons] = (used - estimate) / persons.size
+        weight = e.base / e.base.sum()
+        estimate = float(weight @ value)
+        influence = weight * (value - estimate)
         if e.propensity == "model" and e.model is not None:
             regimen_probability(e.h, e.base, "model", e.model)
             influence = self._without_scores(influence)
