@@ -1,0 +1,262 @@
+r"""Transition probabilities of a covariate profile, from Cox models of the transitions.
+
+A profile x has increments :math:`dA_k(u|x)=e^{x'\beta_k}dA_{k0}(u)` and the product integral of
+:mod:`fiac_survival.survival.transition_estimates`. They vary in two ways: the baseline given the
+coefficients, whose increments are uncorrelated, with variance :math:`e^{2x'\beta}\,dN/S_0^2`; and the
+coefficients, through :math:`\partial dA_k(u|x)/\partial\beta_k=e^{x'\beta_k}(x-\bar x_k(u))\,dA_{k0}(u)`,
+which makes increments at different times correlated. ``variance="delta"`` carries both through the product
+integral. ``variance="increments"`` takes the increments of the covariance of :math:`\hat A(t|x)` as that of
+independent increments, as R's ``mstate`` does (``msfit``, ``probtrans``): it leaves out the correlation
+over time.
+
+Sources: Andersen, Hansen, Keiding 1991; de Wreede, Fiocco, Putter 2010.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fiac_survival.core.errors import DataError, SupportError
+from fiac_survival.core.intervals import Transform, require_choice
+from fiac_survival.core.results import Result
+from fiac_survival.core.threads import single_threaded_blas
+from fiac_survival.survival.cox import CoxModel, Ties
+from fiac_survival.survival.cox_residuals import block_means
+from fiac_survival.survival.inputs import times_array
+from fiac_survival.survival.transition_curves import TransitionProbabilities, collect, make_panel
+from fiac_survival.survival.transition_data import TransitionData
+from fiac_survival.survival.transition_steps import HazardSteps, hazard_steps
+
+Floats = NDArray[np.float64]
+Transition = tuple[Any, Any]
+ProfileVariance = Literal["delta", "increments"]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Transitions that share coefficients (mostly one), their model and its place.
+
+    Attributes
+    ----------
+    codes : list of int
+        The transitions.
+    model : CoxModel
+        Fitted to the stays from which they lead, with one stratum per transition.
+    place : slice
+        Position of its coefficients among all.
+    """
+
+    codes: list[int]
+    model: CoxModel
+    place: slice
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class TransitionCox(Result):
+    """Cox models of all transitions.
+
+    Attributes
+    ----------
+    table : DataFrame
+        from_state, to_state, term, coef, hazard_ratio, std_error (of coef), lower, upper (of the hazard
+        ratio), z, p_value; shared coefficients stand at each of their transitions.
+    covariance : DataFrame
+        Covariance of all coefficients, labelled ``term [from -> to]``; robust if so asked.
+    log_likelihood, log_likelihood_null : float
+        Partial log-likelihood at the estimate and at zero.
+    tests : DataFrame
+        test (likelihood ratio, wald, score), statistic, df, p_value, of all coefficients being 0.
+    models : dict
+        The Cox model of each transition that has covariates.
+    ties, variance : str
+        "efron" or "breslow"; "model" or "clustered" (by person).
+    level : float
+        Confidence level of the table.
+    """
+
+    covariance: pd.DataFrame
+    log_likelihood: float
+    log_likelihood_null: float
+    tests: pd.DataFrame
+    models: dict[Transition, CoxModel]
+    ties: Ties
+    variance: str
+    level: float
+    _data: TransitionData = field(repr=False)
+    _blocks: list[Block] = field(repr=False)
+    _weight: Floats = field(repr=False)
+
+    @single_threaded_blas
+    def predict(
+        self,
+        profile: Any,
+        *,
+        start: Any = None,
+        from_time: float = 0.0,
+        horizon: float | None = None,
+        variance: ProfileVariance = "delta",
+        level: float = 0.95,
+        transform: Transform = "log-log",
+    ) -> TransitionProbabilities:
+        """Predict transition probabilities of covariate profiles.
+
+        Parameters
+        ----------
+        profile : DataFrame or 2-D array
+            One row per profile, with the columns that the model was fitted on. The index names the
+            profiles.
+        start : label or list of labels, optional
+            States held at `from_time`; left out, every state that leads anywhere.
+        from_time : float, default 0
+            Time from which transitions are followed.
+        horizon : float, optional
+            Time up to which they are followed; left out, the end of follow-up.
+        variance : {"delta", "increments"}, default "delta"
+            "delta" carries the coefficients' uncertainty through the whole product integral;
+            "increments" takes hazard increments as independent, as R's ``mstate`` does.
+        level : float, default 0.95
+            Confidence level.
+        transform : str, default "log-log"
+            Scale on which the interval is symmetric.
+
+        Returns
+        -------
+        TransitionProbabilities
+            One group per profile.
+
+        Raises
+        ------
+        DataError
+            If a column or a state is unknown, or no transition happened after `from_time`.
+        SupportError
+            If a profile's hazard increments out of a state exceed 1 at some time: too few are at risk.
+
+        Examples
+        --------
+        >>> import fiac_survival as fs
+        >>> import pandas as pd
+        >>> data = fs.survival.TransitionData.from_intervals(
+        ...     person=range(6), entry=[0] * 6, exit=[3, 5, 8, 10, 4, 9],
+        ...     to_state=["dead", "dead", "dead", None, "dead", None], initial_state="alive")
+        >>> grade = pd.DataFrame({"grade": [1, 2, 1, 0, 1, 0]})
+        >>> model = fs.survival.transition_cox(data, grade)
+        >>> profiles = pd.DataFrame({"grade": [0, 1]}, index=["low", "high"])
+        >>> found = model.predict(profiles).at(6).query("to_state == 'dead'")
+        >>> found[["group", "probability"]].round(2).values.tolist()
+        [['low', 0.15], ['high', 0.44]]
+        """
+        require_choice(variance, ProfileVariance, "variance")
+        since = float(times_array(from_time, "from_time")[0])
+        end = np.inf if horizon is None else float(times_array(horizon, "horizon")[0])
+        data = self._data
+        listed = sorted(set(data.source.tolist()))
+        if start is not None:
+            listed = [
+                data.code(s, "start") for s in (start if isinstance(start, list) else [start])
+            ]
+        names = (
+            list(profile.index) if isinstance(profile, pd.DataFrame) else list(range(len(profile)))
+        )
+        panels = []
+        for i, name in enumerate(names):
+            one = profile.iloc[[i]] if isinstance(profile, pd.DataFrame) else [profile[i]]
+            steps = self._steps(one, name, since, end, variance)
+            for j in listed:
+                initial = np.eye(len(data.states))[j]
+                panels.append(
+                    make_panel(name, data.states[j], initial, np.zeros((1, initial.size)), steps)
+                )
+        return collect(
+            panels,
+            transitions=data.transitions,
+            states=data.states,
+            from_time=since,
+            variance=f"cox, {variance}",
+            level=level,
+            transform=transform,
+        )
+
+    def _steps(
+        self, profile: Any, name: Any, since: float, until: float, variance: ProfileVariance
+    ) -> HazardSteps:
+        """Hazard increments of one profile, and how they vary."""
+        data, size = self._data, self._data.source.size
+        plain = hazard_steps(
+            data, np.arange(len(data)), self._weight, since=since, variance="aalen"
+        )
+        time = plain.time[plain.time <= until]
+        if time.size == 0:
+            raise DataError(
+                "a prediction needs a transition between from_time and horizon",
+                values={"from_time": since, "horizon": until},
+                remedy="choose an earlier from_time or a later horizon",
+            )
+        assert plain.noise is not None
+        hazard, noise = plain.hazard[: time.size].copy(), plain.noise[: time.size].copy()
+        parameters = self.covariance.shape[0]
+        slope = np.zeros((time.size, size, parameters))
+        for block in self._blocks:
+            rows, end = block.model._rows, block.model._end
+            x = block.model._design.again(profile)
+            if x.shape[0] != 1:
+                raise DataError("a profile must be one row", values={"rows": x.shape[0]})
+            z = (x[0] - rows.centre) / rows.scale
+            relative = float(np.exp(z @ end.beta))
+            _, hazard_mean, _ = block_means(rows, end)
+            for stratum, k in enumerate(block.codes):
+                mine = (
+                    (rows.block_stratum == stratum)
+                    & (rows.block_time > since)
+                    & (rows.block_time <= until)
+                )
+                place = np.searchsorted(time, rows.block_time[mine])
+                step = end.ties[mine, 0]
+                hazard[:, k], noise[:, k, k] = 0.0, 0.0
+                hazard[place, k] = relative * step
+                noise[place, k, k] = relative**2 * end.ties[mine, 2]
+                change = relative * (z * step[:, None] - hazard_mean[mine]) * rows.scale
+                slope[place, k, block.place] = change
+        _require_support(data, name, time, hazard)
+        covariance = self.covariance.to_numpy()
+        coefficients: Floats | None = covariance
+        carried: Floats | None = slope
+        if variance == "increments":
+            total = np.cumsum(slope, axis=0)
+            together = np.matmul(np.matmul(total, covariance), total.transpose(0, 2, 1))
+            noise = noise + np.diff(together, axis=0, prepend=0.0)
+            coefficients = carried = None
+        return HazardSteps(
+            time=time,
+            source=data.source,
+            target=data.target,
+            states=len(data.states),
+            hazard=hazard,
+            last_time=min(plain.last_time, until),
+            noise=noise,
+            noise_updated=variance == "increments",
+            slope=carried,
+            coefficient_covariance=coefficients,
+        )
+
+
+def _require_support(data: TransitionData, name: Any, time: Floats, hazard: Floats) -> None:
+    """Refuse increments out of a state that add up to more than 1."""
+    for j in range(len(data.states)):
+        leaving = hazard[:, data.source == j].sum(axis=1)
+        bad = np.flatnonzero(leaving > 1.0 + 1e-9)
+        if bad.size:
+            raise SupportError(
+                "the hazard increments of a profile must not exceed 1 out of any state",
+                values={
+                    "profile": name,
+                    "state": data.states[j],
+                    "time": float(time[bad[0]]),
+                    "increment": float(leaving[bad[0]]),
+                },
+                remedy="too few are at risk there: pass an earlier horizon",
+            )
