@@ -13,8 +13,8 @@ increments,
 
 from parameters β on which the increments depend, :math:`J(u)=J(u-)(I+dA)+\sum_k
 (\partial dA_k/\partial\beta)\,p_{s(k)}\,\delta_k`; and from persons c, whose weights move p
-by :math:`U_c(u)=U_c(u-)(I+dA)+\sum_k p_{s(k)}(dN_{ck}-Y_{cs(k)}dA_k)/Y_{s(k)}\,\delta_k`, the sum of squares
-:math:`\sum_c U_c'U_c`.
+by :math:`U_c(u)=U_c(u-)(I+dA)+\sum_k p_{s(k)}(dN_{ck}-Y_{cs(k)}dA_k)/Y_{s(k)}\,\delta_k`, the sum of
+squares :math:`\sum_c U_c'U_c`.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ from fiac_survival.core.intervals import Transform, normal_quantile, require_cho
 from fiac_survival.core.risk_table import ALL, require_positive_weights
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival.inputs import times_array
+from fiac_survival.survival.nelson_aalen import HazardTies
+from fiac_survival.survival.transition_counts import hazard_steps
 from fiac_survival.survival.transition_curves import (
     INITIAL,
     Panel,
@@ -46,7 +48,7 @@ from fiac_survival.survival.transition_curves import (
     make_panel,
 )
 from fiac_survival.survival.transition_data import TransitionData
-from fiac_survival.survival.transition_steps import HazardSteps, hazard_steps
+from fiac_survival.survival.transition_steps import HazardSteps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,13 +62,14 @@ def transition_probabilities(
     start: Any = None,
     from_time: float = 0.0,
     landmark: bool = False,
+    ties: HazardTies = "breslow",
     variance: TransitionVariance = "aalen",
     group: Any = None,
     weights: Any = None,
     level: float = 0.95,
     transform: Transform = "log-log",
 ) -> TransitionProbabilities:
-    """Estimate transition probabilities (Aalen-Johansen).
+    r"""Estimate transition probabilities (Aalen-Johansen).
 
     Parameters
     ----------
@@ -79,6 +82,9 @@ def transition_probabilities(
     landmark : bool, default False
         Whether each start is estimated from those persons only who are in it at `from_time` (landmark
         Aalen-Johansen), which needs no Markov property.
+    ties : {"breslow", "fleming-harrington"}, default "breslow"
+        Hazard increment of d tied transitions of one kind: d/Y, or one after the other,
+        :math:`\sum_{k<d} 1/(Y-k)`, which needs unit weights and Aalen's variance (R's ``LMAJ`` has it).
     variance : {"aalen", "greenwood", "jackknife"}, default "aalen"
         Variance of the probabilities and of the cumulative hazards.
     group : array-like, optional
@@ -100,7 +106,9 @@ def transition_probabilities(
     ------
     DataError
         If a state is unknown, nobody is at risk after `from_time`, nobody is in a start at a landmark, a
-        person changes group, or an option does not go with the weights.
+        person changes group, or an option does not go with the weights or the variance.
+    SupportError
+        If increments of ties taken one by one exceed 1 out of a state.
 
     References
     ----------
@@ -121,6 +129,14 @@ def transition_probabilities(
     [['dead', 0.5, 0.25], ['ill', 0.25, 0.217], ['well', 0.25, 0.217]]
     """
     require_choice(variance, TransitionVariance, "variance")
+    require_choice(ties, HazardTies, "ties")
+    one_by_one = ties == "fleming-harrington"
+    if one_by_one and (weights is not None or variance != "aalen"):
+        raise DataError(
+            "ties taken one by one need unit weights and Aalen's variance",
+            values={"variance": variance, "weights": "given" if weights is not None else "none"},
+            remedy='leave ties at "breslow"',
+        )
     since, weight, groups = _checked(data, from_time, group, weights, variance, level)
     if start is None:
         chosen_states = sorted(set(data.source.tolist()))
@@ -144,10 +160,14 @@ def transition_probabilities(
                         remedy="choose another time or start",
                     )
                 mine = rows[np.isin(data.person[rows], there)]
-                steps = hazard_steps(data, mine, weight, since=since, variance=variance)
+                steps = hazard_steps(
+                    data, mine, weight, since=since, variance=variance, one_by_one=one_by_one
+                )
             else:
                 if shared is None:
-                    shared = hazard_steps(data, rows, weight, since=since, variance=variance)
+                    shared = hazard_steps(
+                        data, rows, weight, since=since, variance=variance, one_by_one=one_by_one
+                    )
                 steps = shared
             initial = np.eye(len(data.states))[j]
             panels.append(

@@ -21,16 +21,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fiac_survival.core.errors import DataError, SupportError
+from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import Transform, require_choice
 from fiac_survival.core.results import Result
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival.cox import CoxModel, Ties
 from fiac_survival.survival.cox_residuals import block_means
 from fiac_survival.survival.inputs import times_array
+from fiac_survival.survival.transition_counts import hazard_steps, require_support
 from fiac_survival.survival.transition_curves import TransitionProbabilities, collect, make_panel
 from fiac_survival.survival.transition_data import TransitionData
-from fiac_survival.survival.transition_steps import HazardSteps, hazard_steps
+from fiac_survival.survival.transition_steps import HazardSteps
 
 Floats = NDArray[np.float64]
 Transition = tuple[Any, Any]
@@ -221,7 +222,7 @@ class TransitionCox(Result):
                 noise[place, k, k] = relative**2 * end.ties[mine, 2]
                 change = relative * (z * step[:, None] - hazard_mean[mine]) * rows.scale
                 slope[place, k, block.place] = change
-        _require_support(data, name, time, hazard)
+        require_support(data, name, time, hazard)
         covariance = self.covariance.to_numpy()
         coefficients: Floats | None = covariance
         carried: Floats | None = slope
@@ -242,21 +243,3 @@ class TransitionCox(Result):
             slope=carried,
             coefficient_covariance=coefficients,
         )
-
-
-def _require_support(data: TransitionData, name: Any, time: Floats, hazard: Floats) -> None:
-    """Refuse increments out of a state that add up to more than 1."""
-    for j in range(len(data.states)):
-        leaving = hazard[:, data.source == j].sum(axis=1)
-        bad = np.flatnonzero(leaving > 1.0 + 1e-9)
-        if bad.size:
-            raise SupportError(
-                "the hazard increments of a profile must not exceed 1 out of any state",
-                values={
-                    "profile": name,
-                    "state": data.states[j],
-                    "time": float(time[bad[0]]),
-                    "increment": float(leaving[bad[0]]),
-                },
-                remedy="too few are at risk there: pass an earlier horizon",
-            )
