@@ -199,5 +199,29 @@ def require_support(data: TransitionData, name: Any, time: Floats, hazard: Float
                     "time": float(time[bad[0]]),
                     "increment": float(leaving[bad[0]]),
                 },
-                remedy="too few are at risk there: look at earlier times only, or take ties together",
+                remedy='too few are at risk there: leave ties at "breslow"',
             )
+
+
+def cut_to_one(data: TransitionData, hazard: Floats) -> Floats:
+    """Cut increments out of a state that add up to more than 1, in place and in proportion.
+
+    Parameters
+    ----------
+    data : TransitionData
+        For the states.
+    hazard : (m, K) float64
+        Increments.
+
+    Returns
+    -------
+    (m, S) float64
+        By how much the sums exceeded 1.
+    """
+    excess = np.zeros((hazard.shape[0], len(data.states)))
+    for j in range(len(data.states)):
+        leaving = data.source == j
+        total = hazard[:, leaving].sum(axis=1)
+        excess[:, j] = np.maximum(total - 1.0, 0.0)
+        hazard[:, leaving] /= np.maximum(total, 1.0)[:, None]
+    return excess

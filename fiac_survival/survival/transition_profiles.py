@@ -9,6 +9,9 @@ integral. ``variance="increments"`` takes the increments of the covariance of :m
 independent increments, as R's ``mstate`` does (``msfit``, ``probtrans``): it leaves out the correlation
 over time.
 
+Where few are at risk the increments of a profile out of one state may add up to more than 1. They are then
+cut to 1; if the cut concerns more than 0.05 of the probability, there is no prediction (an error).
+
 Sources: Andersen, Hansen, Keiding 1991; de Wreede, Fiocco, Putter 2010.
 """
 
@@ -21,21 +24,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fiac_survival.core.errors import DataError
+from fiac_survival.core.errors import DataError, SupportError
 from fiac_survival.core.intervals import Transform, require_choice
 from fiac_survival.core.results import Result
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival.cox import CoxModel, Ties
 from fiac_survival.survival.cox_residuals import block_means
 from fiac_survival.survival.inputs import times_array
-from fiac_survival.survival.transition_counts import hazard_steps, require_support
-from fiac_survival.survival.transition_curves import TransitionProbabilities, collect, make_panel
+from fiac_survival.survival.transition_counts import cut_to_one, hazard_steps
+from fiac_survival.survival.transition_curves import (
+    Panel,
+    TransitionProbabilities,
+    collect,
+    make_panel,
+)
 from fiac_survival.survival.transition_data import TransitionData
 from fiac_survival.survival.transition_steps import HazardSteps
 
 Floats = NDArray[np.float64]
 Transition = tuple[Any, Any]
 ProfileVariance = Literal["delta", "increments"]
+
+LARGEST_CUT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +145,8 @@ class TransitionCox(Result):
         DataError
             If a column or a state is unknown, or no transition happened after `from_time`.
         SupportError
-            If a profile's hazard increments out of a state exceed 1 at some time: too few are at risk.
+            If a profile's hazard increments out of a state exceed 1 where that matters: too few are at
+            risk.
 
         Examples
         --------
@@ -166,12 +177,14 @@ class TransitionCox(Result):
         panels = []
         for i, name in enumerate(names):
             one = profile.iloc[[i]] if isinstance(profile, pd.DataFrame) else [profile[i]]
-            steps = self._steps(one, name, since, end, variance)
+            steps, excess = self._steps(one, since, end, variance)
             for j in listed:
                 initial = np.eye(len(data.states))[j]
-                panels.append(
-                    make_panel(name, data.states[j], initial, np.zeros((1, initial.size)), steps)
+                panel = make_panel(
+                    name, data.states[j], initial, np.zeros((1, initial.size)), steps
                 )
+                _require_little_cut(panel, excess, data)
+                panels.append(panel)
         return collect(
             panels,
             transitions=data.transitions,
@@ -183,9 +196,9 @@ class TransitionCox(Result):
         )
 
     def _steps(
-        self, profile: Any, name: Any, since: float, until: float, variance: ProfileVariance
-    ) -> HazardSteps:
-        """Hazard increments of one profile, and how they vary."""
+        self, profile: Any, since: float, until: float, variance: ProfileVariance
+    ) -> tuple[HazardSteps, Floats]:
+        """Hazard increments of one profile and how they vary; what was cut off them."""
         data, size = self._data, self._data.source.size
         plain = hazard_steps(
             data, np.arange(len(data)), self._weight, since=since, variance="aalen"
@@ -222,7 +235,7 @@ class TransitionCox(Result):
                 noise[place, k, k] = relative**2 * end.ties[mine, 2]
                 change = relative * (z * step[:, None] - hazard_mean[mine]) * rows.scale
                 slope[place, k, block.place] = change
-        require_support(data, name, time, hazard)
+        excess = cut_to_one(data, hazard)
         covariance = self.covariance.to_numpy()
         coefficients: Floats | None = covariance
         carried: Floats | None = slope
@@ -231,7 +244,7 @@ class TransitionCox(Result):
             together = np.matmul(np.matmul(total, covariance), total.transpose(0, 2, 1))
             noise = noise + np.diff(together, axis=0, prepend=0.0)
             coefficients = carried = None
-        return HazardSteps(
+        steps = HazardSteps(
             time=time,
             source=data.source,
             target=data.target,
@@ -243,3 +256,24 @@ class TransitionCox(Result):
             slope=carried,
             coefficient_covariance=coefficients,
         )
+        return steps, excess
+
+
+def _require_little_cut(panel: Panel, excess: Floats, data: TransitionData) -> None:
+    """Refuse a prediction if a state of more than LARGEST_CUT had its increments cut."""
+    before = np.vstack([panel.initial[None, :], panel.curve])[:-1]
+    concerned = np.where(excess > 0, before, 0.0)
+    if concerned.max() <= LARGEST_CUT:
+        return
+    u, j = np.unravel_index(int(np.argmax(concerned > LARGEST_CUT)), concerned.shape)
+    raise SupportError(
+        "the hazard increments of a profile must not exceed 1 in a state that it may well be in",
+        values={
+            "profile": panel.group,
+            "state": data.states[j],
+            "time": float(panel.steps.time[u]),
+            "increment": float(1.0 + excess[u, j]),
+            "probability": float(before[u, j]),
+        },
+        remedy="too few are at risk there: pass an earlier horizon",
+    )

@@ -468,5 +468,40 @@ def test_bad_models():
     model = fit(data, wide[["a"]])
     with pytest.raises(DataError, match="columns of the model.*missing"):
         model.predict(pd.DataFrame({"z": [1.0]}))
-    with pytest.raises(SupportError, match="must not exceed 1.*earlier"):
+    with pytest.raises(SupportError, match="must not exceed 1.*profile=0, state=.*earlier horizon"):
         model.predict(pd.DataFrame({"a": [8.0]}))
+
+
+def test_few_at_risk_early_do_not_spoil_a_prediction():
+    """The first to fall ill dies at once, alone in the state: increment exp(3.8 β) for the profile."""
+    _, wide = illness_death(80)
+    wide.loc[0] = {"ill": 1e-4, "fell_ill": 1, "end": 2e-4, "died": 1, "a": 0.0, "b": -3.0}
+    data = TransitionData.from_wide(
+        wide,
+        states={"well": None, "ill": ("ill", "fell_ill"), "dead": ("end", "died")},
+        transitions={"well": ["ill", "dead"], "ill": ["dead"]},
+    )
+    model = fs.survival.transition_cox(data, {("ill", "dead"): "b"}, frame=wide)
+    profile = pd.DataFrame({"b": [0.8]})
+    steps, excess = model._steps(profile, 0.0, 1.0, "delta")
+    place = int(np.searchsorted(steps.time, 2e-4))
+    assert excess[place, 1] == pytest.approx(np.exp(3.8 * model.table["coef"].iloc[0]) - 1)
+    assert excess[place, 1] > 0
+    table = model.predict(profile, start="well", horizon=1.0).table
+    assert table["probability"].between(0, 1).all()
+    with pytest.raises(SupportError, match="state=ill, time=0.0002.*probability=1"):
+        model.predict(profile, start="ill", horizon=1.0)
+
+
+def test_units_of_time_only_rescale():
+    rows = random_rows(4)
+    longer = [(r[0], r[1] * 30.5, r[2] * 30.5, *r[3:]) for r in rows]
+    ours, theirs = (
+        fs.survival.transition_probabilities(as_data(r)[0], variance="jackknife")
+        for r in (rows, longer)
+    )
+    np.testing.assert_allclose(theirs.table["time"], ours.table["time"] * 30.5)
+    names = ["probability", "std_error", "lower", "upper"]
+    pd.testing.assert_frame_equal(ours.table[names], theirs.table[names])
+    stays = [f.length_of_stay(t)[["stay", "std_error"]] for f, t in ((ours, 5), (theirs, 152.5))]
+    np.testing.assert_allclose(stays[0] * 30.5, stays[1])
