@@ -10,8 +10,8 @@ import fiac_survival as fs
 from tests.oracle.reference import agree, numbers, records, rows
 
 EXPECTED = records("multistate")
-TIGHT = 1e-10
-FITTED = 1e-6  # R stops iterating at 1e-9 of the log-likelihood
+TIGHT = 1e-12
+FITTED = 1e-8  # R stops iterating at 1e-9 of the log-likelihood
 
 
 def factor(column: pd.Series, name: str, levels: list[str]) -> dict[str, pd.Series]:
@@ -208,7 +208,7 @@ def test_cox_of_ebmt3():
     agree(model.table["coef"], reference["coef"], FITTED)
     agree(model.table["std_error"], reference["se(coef)"], FITTED)
     agree(model.table["z"], reference["z"], FITTED)
-    agree(model.table["p_value"], reference["Pr(>|z|)"], 1e-5)
+    agree(model.table["p_value"], reference["Pr(>|z|)"], 1e-7)
     interval = numbers(expected["cox"]["conf_int_hr"])
     agree(model.table[["hazard_ratio", "lower", "upper"]], interval[:, [0, 2, 3]], FITTED)
     agree(model.covariance, expected["cox"]["var"], FITTED)
