@@ -81,7 +81,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['gbsg', 'rotterdam']
+    ['ebmt4', 'gbsg', 'rotterdam']
     """
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 

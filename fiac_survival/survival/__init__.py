@@ -10,6 +10,11 @@ from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
 from fiac_survival.survival.rmst import RestrictedMean, rmst
+from fiac_survival.survival.transition_curves import TransitionProbabilities
+from fiac_survival.survival.transition_data import TransitionData
+from fiac_survival.survival.transition_estimates import state_occupation, transition_probabilities
+from fiac_survival.survival.transition_models import transition_cox
+from fiac_survival.survival.transition_profiles import TransitionCox
 
 __all__ = [
     "CoxModel",
@@ -21,10 +26,16 @@ __all__ = [
     "RestrictedMean",
     "RiskTable",
     "SurvivalCurve",
+    "TransitionCox",
+    "TransitionData",
+    "TransitionProbabilities",
     "cox",
     "kaplan_meier",
     "logrank",
     "milestone",
     "nelson_aalen",
     "rmst",
+    "state_occupation",
+    "transition_cox",
+    "transition_probabilities",
 ]

@@ -28,7 +28,14 @@ def test_links_lead_somewhere():
 
 
 def test_the_number_of_reference_records():
-    from tests.oracle import test_cox, test_kaplan_meier, test_logrank, test_rmst, test_weighting
+    from tests.oracle import (
+        test_cox,
+        test_kaplan_meier,
+        test_logrank,
+        test_multistate,
+        test_rmst,
+        test_weighting,
+    )
 
     used = (
         len(test_kaplan_meier.KM)
@@ -41,5 +48,6 @@ def test_the_number_of_reference_records():
         + len(test_cox.ZPH)
         + len(test_weighting.EXPECTED)
         - len(test_weighting.NOT_REFERENCES)
+        + len(test_multistate.EXPECTED)
     )
     assert f"on {used} reference records" in README
