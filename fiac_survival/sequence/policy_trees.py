@@ -218,8 +218,8 @@ def _rankings(
 ) -> tuple[dict[int, Ints], dict[int, int]]:
     """Rank the regimens of each leaf by mean loss, the lowest index first in a tie.
 
-    Two leaves with one parent and the same first regimen become one. The second answer says, for each leaf of
-    the fit, the node that stands for it.
+    Two leaves with one parent and the same first regimen become one. The second answer says, for each
+    leaf of the fit, the node that stands for it.
     """
     t, passed = tree.tree_, tree.decision_path(x).tocsc()
     ranking: dict[int, Ints] = {}
