@@ -8,7 +8,8 @@ true, and an analysis that ignores frailty is confounded.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,25 +18,12 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.seeds import stream
 from fiac_survival.sequence.formulary import Formulary
-from fiac_survival.sequence.formulary_file import parse_formulary
+from fiac_survival.sequence.formulary_file import read_formulary
 from fiac_survival.sequence.kernel_fitting import to_kernels
 from fiac_survival.sequence.model import SequenceModel
 
 Floats = NDArray[np.float64]
-CONTENT: dict[str, Any] = {
-    "name": "simulated cohort",
-    "simulated": True,
-    "lines": 2,
-    "horizon_months": 48.0,
-    "overlap_levels": 2,
-    "classes": {"x": "class of the strong regimens", "y": "class of the gentle regimen"},
-    "groups": ["standard risk", "high risk"],
-    "regimens": [
-        {"name": "strong", "classes": ["x"]},
-        {"name": "gentle", "classes": ["y"]},
-        {"name": "both", "classes": ["x", "y"]},
-    ],
-}
+FILE = Path(__file__).parent / "data" / "simulated_cohort.toml"
 #                 strong gentle both
 RATE_NEXT = np.array([0.060, 0.045, 0.050])
 RATE_DEATH = np.array([0.022, 0.014, 0.026])
@@ -43,15 +31,16 @@ PREFERENCE = np.array([0.3, 0.0, -0.2])
 FRAIL_SHARE = 0.4
 
 
+@cache
 def formulary() -> Formulary:
-    """Formulary of the simulated cohort.
+    """Read the formulary of the simulated cohort, which comes with the package.
 
     Returns
     -------
     Formulary
         Two lines, three regimens, two groups, 48 months.
     """
-    return parse_formulary(CONTENT)
+    return read_formulary(FILE)
 
 
 def _hazards() -> tuple[Floats, Floats]:

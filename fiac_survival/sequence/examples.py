@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fiac_survival.sequence.cohorts import cohort
+from fiac_survival.sequence.cohorts import truth as cohort_truth
 from fiac_survival.sequence.model import SequenceModel
 
-__all__ = ["benchmark", "cohort", "geometric", "textbook"]
+__all__ = ["benchmark", "cohort", "cohort_truth", "geometric", "textbook"]
 
 
 def geometric(

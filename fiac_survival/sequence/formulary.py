@@ -7,6 +7,7 @@ kernels, which come from data. Every figure (cost, utility) names its source.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -198,28 +199,28 @@ class Formulary(_Part):
             raise ValueError("horizon_months must be a whole number of steps")
         return self
 
-    @property
+    @cached_property
     def n_steps(self) -> int:
         """Number of steps."""
         return round(self.horizon_months / self.step_months)
 
-    @property
+    @cached_property
     def regimen_names(self) -> tuple[str, ...]:
         """Names of the regimens."""
         return tuple(regimen.name for regimen in self.regimens)
 
-    @property
+    @cached_property
     def observed_care(self) -> int | None:
         """Place of the regimen that stands for observed care; None without."""
         return next((a for a, r in enumerate(self.regimens) if r.observed_care), None)
 
-    @property
+    @cached_property
     def masks(self) -> NDArray[np.int64]:
         """Bitmask of the classes of each regimen, (A,)."""
         place = {name: i for i, name in enumerate(self.classes)}
         return np.array([sum(1 << place[c] for c in set(r.classes)) for r in self.regimens])
 
-    @property
+    @cached_property
     def allowed(self) -> NDArray[np.bool_]:
         """Where label and eligibility allow a regimen, (L, A, G)."""
         out = np.zeros((self.lines, len(self.regimens), len(self.groups)), dtype=np.bool_)
@@ -229,7 +230,7 @@ class Formulary(_Part):
             out[np.ix_(lines, [a], groups)] = True
         return out
 
-    @property
+    @cached_property
     def group_after(self) -> NDArray[np.int64] | None:
         """Group in which the next line starts, (L, G, T); None without rules."""
         if not self.group_updates:

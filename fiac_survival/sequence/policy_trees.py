@@ -30,8 +30,9 @@ class PolicyTree(Result):
     Attributes
     ----------
     table : DataFrame
-        node, parent, condition (how it is reached from its parent), regimen (of leaves), share of the
-        decisions under the optimal policy, loss (mean loss of the leaf's regimen in one decision).
+        node, parent (missing at the root), condition (how it is reached from its parent), regimen (of
+        leaves), share of the decisions under the optimal policy, loss (mean loss of one decision by the
+        leaf's regimen, or by the leaves below).
     value, optimal, loss : float
         Exact value of the tree's policy over the mix of groups, the optimum, and their difference.
     actions : list of (G, n, T+1) uint8
@@ -300,7 +301,7 @@ def _tree_table(
         rows.append(
             {
                 "node": node,
-                "parent": -1 if parent is None else parent,
+                "parent": parent,
                 "condition": condition,
                 "regimen": regimen,
                 "share": float(weight[here].sum() / weight.sum()),
@@ -313,4 +314,12 @@ def _tree_table(
             add(int(t.children_right[node]), node, features.condition(at, edge, below=False))
 
     add(0, None, "every decision")
-    return pd.DataFrame(rows)
+    # Inner nodes have the mean loss of the leaves below; children stand after their parents.
+    place = {row["node"]: row for row in rows}
+    for row in rows:
+        if not row["regimen"]:
+            row["loss"] = 0.0
+    for row in reversed(rows[1:]):
+        above = place[row["parent"]]
+        above["loss"] += row["loss"] * row["share"] / above["share"]
+    return pd.DataFrame(rows).astype({"parent": "Int64"})

@@ -184,7 +184,10 @@ class PolicyWork:
         scores = scores[:, np.abs(scores).max(axis=0) > 0]
         if scores.shape[1] == 0 or scores.shape[1] >= self.e.base.sum() / 2:
             return influence
-        coef = np.linalg.lstsq(scores, influence, rcond=1e-10)[0]
+        # Scores of one line are collinear (a ridge keeps the fit unique): the pseudo-inverse projects.
+        coef = np.linalg.pinv(scores.T @ scores, rcond=1e-12, hermitian=True) @ (
+            scores.T @ influence
+        )
         return np.asarray(influence - scores @ coef)
 
     def doubly_robust(self) -> tuple[float, Floats]:
@@ -207,7 +210,7 @@ class PolicyWork:
         for k in range(e.folds):
             held_out = fold == k
             train = e.base * (~held_out if e.folds > 1 else True)
-            value[held_out] = self._increments(train)[held_out]
+            value[held_out] = self._increments(train, held_out)[held_out]
         weight = e.base / e.base.sum()
         estimate = float(weight @ value)
         influence = weight * (value - estimate)
@@ -216,17 +219,20 @@ class PolicyWork:
             influence = self._without_scores(influence)
         return estimate, influence
 
-    def _increments(self, train: Floats) -> Floats:
+    def _increments(self, train: Floats, persons: NDArray[np.bool_]) -> Floats:
         """Value of each patient: expected at the start, plus weighted increments along the course."""
         e, h = self.e, self.e.h
         plan = Plan(self.rule, e.kernels(train), e.n_steps)
         inverse = self.row_weight(train)
         s, o = e.segments, e.observation
         observed = o.probability(train)
-        out = np.array([plan.course(0, (0, -1, 0), int(g), 0).value for g in h.group[h.first]])
+        group_of = h.group[h.first]
+        out = np.zeros(h.n_persons)
+        for g in np.unique(group_of[persons]).tolist():
+            out[group_of == g] = plan.course(0, (0, -1, 0), g, 0).value
         f = h.formulary
         after = f.group_after
-        for i in np.flatnonzero(self.compliant[s.row]).tolist():
+        for i in np.flatnonzero(self.compliant[s.row] & persons[s.person]).tolist():
             row = int(s.row[i])
             line, state, group = int(h.line[row]), self.states[row], int(h.group[row])
             if s.after[i]:

@@ -53,6 +53,7 @@ def split_report(
     level: float = 0.95,
     seed: int = 0,
     unit: Unit = "days",
+    salvage_death: Any = None,
     simulated: bool = False,
     **options: Any,
 ) -> SplitReport:
@@ -65,7 +66,7 @@ def split_report(
 
     Parameters
     ----------
-    lines, formulary, confounders, form, unit, simulated
+    lines, formulary, confounders, form, unit, salvage_death, simulated
         As in :func:`estimate_kernels`.
     folds : int, default 2
         Folds of each split.
@@ -123,7 +124,9 @@ def split_report(
         fold[order] = np.arange(h.n_persons) % folds
         for k in range(folds):
             inside = fold == k
-            kernels = estimate_kernels(h.subset(~inside), confounders=confounders, form=form)
+            kernels = estimate_kernels(
+                h.subset(~inside), confounders=confounders, form=form, salvage_death=salvage_death
+            )
             model = kernels.model(min_ess=min_ess, min_events=min_events)
             solution = model.solve()
             promised = sum(
@@ -138,6 +141,7 @@ def split_report(
                 confounders=confounders,
                 seed=seed,
                 level=level,
+                salvage_death=salvage_death,
                 **options,
             )
             chosen = [ARROW.join(model.best_sequences(1, g).sequences[0]) for g in groups]

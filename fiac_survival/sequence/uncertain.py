@@ -138,6 +138,13 @@ class Uncertainty(Result):
     simulated: bool
     note: str = NOTE + " The value of the best candidate is optimistic; see split_report."
 
+    @property
+    def probabilities(self) -> pd.DataFrame:
+        """Probability of each candidate of being best: sequence, probability, lower, upper."""
+        columns = ["sequence", "probability", "probability_lower", "probability_upper"]
+        names = {"probability_lower": "lower", "probability_upper": "upper"}
+        return self.table[columns].rename(columns=names)
+
 
 def uncertainty(
     draws: Iterable[SequenceModel],
