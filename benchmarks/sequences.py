@@ -1,9 +1,9 @@
 """Treatment sequences: 10 classes, 24 regimens, 6 lines, 12 groups, 240 months, against plain loops.
 
 The plain loops are the Bellman equation as it is written, one thread a (state, group), on the same states,
-rewards and kernels: the ratio is that of the solvers, not of how a model is set up (of which the plain loops
-pay nothing). They come in two orders: the sum over steps innermost, as the equation has it, and remaining
-steps innermost, which a compiler can vectorise.
+rewards and kernels. They come in
+two orders: the sum over steps innermost, as the equation has it, and remaining steps innermost, which a
+compiler can vectorise.
 """
 
 from __future__ import annotations
