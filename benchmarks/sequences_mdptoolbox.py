@@ -1,0 +1,40 @@
+"""The sequence solver against pymdptoolbox, on the largest tunnel-state process that it holds.
+
+pymdptoolbox wants a matrix of all states for each regimen, and its check of those takes memory and time
+that grow with the square of the states. The instance is the benchmark's with two lines, one group and as
+many regimens as it holds in 8 GB and a minute a call: 6, which makes 10,319 states. What it is given is
+ready: laying the states out is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+import fiac_survival as fs
+from benchmarks.harness import Contenders, Task
+from benchmarks.sequences import our_solve, small_instance
+from benchmarks.tunnel_states import by_mdptoolbox, decision_process, dense_actions
+
+N_LINES, N_REGIMENS = 2, 6
+
+
+def make() -> Contenders:
+    our_solve(small_instance())
+    model = fs.sequence.examples.benchmark(n_lines=N_LINES, n_regimens=N_REGIMENS, n_groups=1)
+    process = decision_process(model, 0)
+    transitions, rewards = dense_actions(process)
+    return {
+        "fiac_survival": lambda: our_solve(model)[0],
+        "pymdptoolbox": lambda: by_mdptoolbox(transitions, rewards, process.n_steps, process.start),
+    }
+
+
+def check(results: Mapping[str, object]) -> str:
+    a, b = (np.asarray(value) for value in results.values())
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+    return f"value at {a.size} horizons agrees, largest difference {np.abs(a - b).max():.0e} months"
+
+
+TASK = Task("Sequences as a tunnel-state process, 2 lines, 6 regimens", make, 1, check)
