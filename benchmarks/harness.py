@@ -150,7 +150,8 @@ def main(arguments: list[str]) -> None:
                 f"{measure_memory(name, who):.0f}",
             )
     console = Console(width=120)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for note in notes:
         console.print(note, highlight=False)
     console.print(

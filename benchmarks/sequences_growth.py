@@ -26,7 +26,7 @@ AXES = {
     "classes": ("n_classes", (4, 6, 8, 10, 12)),
     "horizon in months": ("n_steps", (60, 120, 240, 360, 480)),
 }
-PATIENCE = 3.0
+PATIENCE = 8.0
 LOOPS_PER_SECOND = 2e9
 OURS, PLAIN = "fiac_survival", "Numba loops over (state, group)"
 

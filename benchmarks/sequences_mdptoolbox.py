@@ -2,7 +2,7 @@
 
 pymdptoolbox wants a matrix of all states for each regimen, and its check of those takes memory and time
 that grow with the square of the states. The instance is the benchmark's with two lines, one group and as
-many regimens as it holds in 8 GB and a minute a call: 6, which makes 10,319 states. What it is given is
+many regimens as it holds in 8 GB and a minute a call: 6, which makes 10,286 states. What it is given is
 ready: laying the states out is not counted.
 """
 
