@@ -141,15 +141,17 @@ def dense_actions(process: Process) -> tuple[list[Any], np.ndarray]:
     )
 
 
-def by_mdptoolbox(
-    transitions: list[Any], rewards: np.ndarray, n_steps: int, start: int
-) -> np.ndarray:
-    """Value of the start by remaining steps 0..T: pymdptoolbox's finite horizon."""
+def mdptoolbox_problem(transitions: list[Any], rewards: np.ndarray, n_steps: int) -> Any:
+    """pymdptoolbox's finite-horizon problem, checked by it and not yet solved."""
     from mdptoolbox.mdp import FiniteHorizon
 
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # It compares sparse matrices with 0, and prints that without discount nothing may converge.
         warnings.simplefilter("ignore")
-        problem = FiniteHorizon(transitions, rewards, 1.0, n_steps)
+        return FiniteHorizon(transitions, rewards, 1.0, n_steps)
+
+
+def by_mdptoolbox(problem: Any, start: int) -> np.ndarray:
+    """Value of the start by remaining steps 0..T: pymdptoolbox's finite horizon."""
     problem.run()
     return np.array(problem.V[start, ::-1])

@@ -12,6 +12,7 @@ from benchmarks.tunnel_states import (
     by_quantecon,
     decision_process,
     dense_actions,
+    mdptoolbox_problem,
 )
 from tests.sequence.naive import random_model
 
@@ -38,7 +39,8 @@ def test_libraries_for_decision_processes(small, group):
     np.testing.assert_allclose(np.asarray(process.transition.sum(axis=1)), 1.0, atol=1e-12)
     ours = sequences.our_solve(small)[group]
     np.testing.assert_allclose(ours, by_quantecon(process), rtol=0, atol=1e-10)
-    theirs = by_mdptoolbox(*dense_actions(process), process.n_steps, process.start)
+    problem = mdptoolbox_problem(*dense_actions(process), process.n_steps)
+    theirs = by_mdptoolbox(problem, process.start)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
