@@ -1,4 +1,7 @@
-"""``python -m benchmarks [TASK ...]``: every task, ours and the peer's in turn, in one table."""
+"""``python -m benchmarks [--full] [TASK ...]``: every task, ours and the peer's in turn, in one table.
+
+``--full`` takes the long form of tasks that have one.
+"""
 
 from __future__ import annotations
 

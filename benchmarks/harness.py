@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -22,7 +23,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-TASKS = ("cox", "kaplan_meier")
+TASKS = (
+    "cox",
+    "kaplan_meier",
+    "sequences",
+    "sequences_quantecon",
+    "sequences_mdptoolbox",
+    "sequences_draws",
+    "sequences_fixed",
+    "sequences_growth",
+)
+FULL = "--full"
 Contenders = Mapping[str, Callable[[], object]]
 
 
@@ -39,17 +50,24 @@ class Task:
     repeats : int
         Counted calls of each.
     check : callable
-        Asserts that the contenders' results agree.
+        Asserts that the contenders' results agree, and says how well.
+    remark : callable, optional
+        Says what the seconds of each contender come to.
     """
 
     title: str
     make: Callable[[], Contenders]
     repeats: int
     check: Callable[[Mapping[str, object]], str]
+    remark: Callable[[Mapping[str, float]], str] | None = None
 
 
-def load(name: str) -> Task:
-    task: Task = importlib.import_module(f"benchmarks.{name}").TASK
+def load(name: str, *, full: bool = False) -> Task | None:
+    """The task of a module; FULL instead of TASK if asked for. None if it measures for itself."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    task: Task | None = getattr(module, "TASK", None)
+    if full:
+        task = getattr(module, "FULL", task)
     return task
 
 
@@ -81,7 +99,10 @@ def measure_memory(name: str, contender: str) -> float:
 
 
 def _memory(name: str, contender: str) -> None:
-    call = load(name).make()[contender]
+    task = load(name)
+    if task is None:
+        raise SystemExit(f"{name} has no task")
+    call = task.make()[contender]
     before = _megabytes("VmRSS")
     _reset_peak()
     call()
@@ -104,30 +125,37 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--memory"]:
         _memory(*arguments[1:])
         return
+    full = FULL in arguments
+    names = [name for name in arguments if name != FULL] or list(TASKS)
     table = Table("task", "who", "median s", "min-max s", "times slower than ours", "peak MB")
     notes = []
-    for name in arguments or TASKS:
-        task = load(name)
+    for name in names:
+        task = load(name, full=full)
+        if task is None:
+            notes.append(importlib.import_module(f"benchmarks.{name}").run())
+            continue
         seconds, agreement = measure_time(task)
+        medians = {who: statistics.median(times) for who, times in seconds.items()}
         notes.append(f"{task.title}: {agreement}")
+        if task.remark is not None:
+            notes.append(f"{task.title}: {task.remark(medians)}")
         ours = next(iter(seconds))
-        base = statistics.median(seconds[ours])
         for who, times in seconds.items():
-            middle = statistics.median(times)
             table.add_row(
                 task.title if who == ours else "",
                 who,
-                f"{middle:.3f}",
+                f"{medians[who]:.3f}",
                 f"{min(times):.3f}-{max(times):.3f}",
-                "" if who == ours else f"{middle / base:.1f}",
+                "" if who == ours else f"{medians[who] / medians[ours]:.1f}",
                 f"{measure_memory(name, who):.0f}",
             )
     console = Console(width=120)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for note in notes:
         console.print(note, highlight=False)
     console.print(
-        f"{platform.machine()}, Python {platform.python_version()}; peak memory is that of one call "
-        "beyond the data, in a fresh process",
+        f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}; "
+        "peak memory is that of one call beyond the data, in a fresh process",
         highlight=False,
     )

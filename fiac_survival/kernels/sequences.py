@@ -18,8 +18,137 @@ TIE = 1e-12
 
 
 @jit
+def bound_products(
+    indptr: Ints, columns: Ints, chain: Floats, value: Floats, out_lower: Floats, out_upper: Floats
+) -> None:
+    """Add bounds of the chained values of each family of products.
+
+    A family is one kernel chained to several next states. Kernels are not negative, so that chaining the
+    smallest and the largest of the values, step by step, bounds all products of the family.
+
+    Parameters
+    ----------
+    indptr : (F+1,) int64
+        Where the products of each family begin.
+    columns : (n_rows,) int64
+        Next state of each product.
+    chain : (F, T+1) float64
+        Chained kernels, not negative; the first entry of each is not used.
+    value : (m, T+1) float64
+        Values of the next line.
+    out_lower, out_upper : (F, T) float64
+        Added to, at r = 1..T.
+    """
+    horizon = out_lower.shape[1]
+    low = np.empty(horizon)
+    high = np.empty(horizon)
+    for f in range(indptr.size - 1):
+        low[:] = np.inf
+        high[:] = -np.inf
+        for p in range(indptr[f], indptr[f + 1]):
+            j = columns[p]
+            for r in range(horizon):
+                x = value[j, r]
+                low[r] = x if x < low[r] else low[r]
+                high[r] = x if x > high[r] else high[r]
+        for u in range(1, horizon + 1):
+            weight = chain[f, u]
+            if weight == 0.0:
+                continue
+            lower = out_lower[f, u - 1 :]
+            upper = out_upper[f, u - 1 :]
+            for k in range(lower.size):
+                lower[k] += weight * low[k]
+                upper[k] += weight * high[k]
+
+
+@jit
+def mark_needed(
+    lower: Floats,
+    upper: Floats,
+    family: Ints,
+    row: Ints,
+    row_refractory: Ints,
+    level: Ints,
+    allowed: Bools,
+    reward: Floats,
+    slack: float,
+    block: int,
+    out_needed: Bools,
+) -> None:
+    """Mark the products that a best regimen may need, in blocks of remaining steps.
+
+    A regimen whose upper bound lies below the lower bound of another by more than `slack` is neither best
+    nor tied with the best.
+
+    Parameters
+    ----------
+    lower, upper : (F, T) float64
+        Bounds of the chained values of each family.
+    family : (n_rows,) int64
+        Family of each product.
+    row, row_refractory, level, allowed, reward
+        As in :func:`choose_actions`.
+    slack : float
+        More than what rounding and ties come to.
+    block : int
+        Steps in a block.
+    out_needed : (n_blocks, n_rows) bool
+        Set where needed; false before.
+    """
+    n, n_regimens = row.shape
+    horizon = lower.shape[1]
+    n_blocks = out_needed.shape[0]
+    least = np.empty(horizon)
+    for i in range(n):
+        least[:] = -np.inf
+        for a in range(n_regimens):
+            if not allowed[a, level[i, a]] or row[i, a] < 0:
+                continue
+            earned = reward[a, level[i, a], 1:]
+            one = lower[family[row[i, a]]]
+            if row_refractory[i, a] < 0:
+                for r in range(horizon):
+                    x = earned[r] + one[r]
+                    least[r] = x if x > least[r] else least[r]
+            else:
+                two = lower[family[row_refractory[i, a]]]
+                for r in range(horizon):
+                    x = earned[r] + (one[r] + two[r])
+                    least[r] = x if x > least[r] else least[r]
+        for r in range(horizon):
+            least[r] -= slack
+        for a in range(n_regimens):
+            if not allowed[a, level[i, a]] or row[i, a] < 0:
+                continue
+            first = row[i, a]
+            second = row_refractory[i, a]
+            for b in range(n_blocks):
+                if out_needed[b, first] and (second < 0 or out_needed[b, second]):
+                    continue
+                here = slice(b * block, min((b + 1) * block, horizon))
+                earned = reward[a, level[i, a], 1:][here]
+                one = upper[family[first]][here]
+                beat = least[here]
+                count = 0
+                if second < 0:
+                    for r in range(beat.size):
+                        count += earned[r] + one[r] >= beat[r]
+                else:
+                    two = upper[family[second]][here]
+                    for r in range(beat.size):
+                        count += earned[r] + (one[r] + two[r]) >= beat[r]
+                if count > 0:
+                    out_needed[b, first] = True
+                    if second >= 0:
+                        out_needed[b, second] = True
+
+
+@jit
 def choose_actions(
     product: Floats,
+    needed: Bools,
+    block: int,
     row: Ints,
     row_refractory: Ints,
     level: Ints,
@@ -35,7 +164,11 @@ def choose_actions(
     Parameters
     ----------
     product : (n_rows, T) float64
-        Chained values at r = 1..T.
+        Chained values at r = 1..T, where they are needed.
+    needed : (n_blocks, n_rows) bool
+        Blocks of remaining steps in which a product may be needed, and has been computed.
+    block : int
+        Steps in a block.
     row, row_refractory : (n, A) int64
         Row of each state and regimen, -1 if the regimen is not possible; `row_refractory` is -1 where
         there is no second part.
@@ -52,39 +185,60 @@ def choose_actions(
     """
     n, n_regimens = row.shape
     horizon = product.shape[1]
-    q = np.empty((n_regimens, horizon + 1))
+    q = np.empty((n_regimens, block))
+    largest = np.empty(block)
     index = np.empty(n_regimens, dtype=np.int64)
     for i in range(n):
-        count = 0
+        # No remaining step: rewards alone.
+        best = -np.inf
         for a in range(n_regimens):
-            h = level[i, a]
-            if not allowed[a, h] or row[i, a] < 0:
-                continue
-            first = row[i, a]
-            second = row_refractory[i, a]
-            q[count, 0] = reward[a, h, 0]
-            if second < 0:
-                for r in range(horizon):
-                    q[count, r + 1] = reward[a, h, r + 1] + product[first, r]
-            else:
-                for r in range(horizon):
-                    q[count, r + 1] = reward[a, h, r + 1] + (product[first, r] + product[second, r])
-            index[count] = a
-            count += 1
-        if count == 0:
+            if allowed[a, level[i, a]] and row[i, a] >= 0:
+                best = max(best, reward[a, level[i, a], 0])
+        if best == -np.inf:
             for r in range(horizon + 1):
                 out_value[i, r] = 0.0
                 out_action[i, r] = NO_ACTION
             continue
-        for r in range(horizon + 1):
-            best = q[0, r]
-            for k in range(1, count):
-                best = max(best, q[k, r])
-            k = 0
-            while q[k, r] < best - TIE:
-                k += 1
-            out_value[i, r] = best
-            out_action[i, r] = index[k]
+        out_value[i, 0] = best
+        for a in range(n_regimens):
+            if (
+                allowed[a, level[i, a]]
+                and row[i, a] >= 0
+                and reward[a, level[i, a], 0] >= best - TIE
+            ):
+                out_action[i, 0] = a
+                break
+        for b in range(needed.shape[0]):
+            start = b * block
+            size = min(block, horizon - start)
+            largest[:] = -np.inf
+            count = 0
+            for a in range(n_regimens):
+                if not allowed[a, level[i, a]] or row[i, a] < 0 or not needed[b, row[i, a]]:
+                    continue
+                h = level[i, a]
+                first = row[i, a]
+                second = row_refractory[i, a]
+                if second >= 0 and not needed[b, second]:
+                    continue
+                if second < 0:
+                    for r in range(size):
+                        q[count, r] = reward[a, h, start + r + 1] + product[first, start + r]
+                else:
+                    for r in range(size):
+                        q[count, r] = reward[a, h, start + r + 1] + (
+                            product[first, start + r] + product[second, start + r]
+                        )
+                for r in range(size):
+                    largest[r] = q[count, r] if q[count, r] > largest[r] else largest[r]
+                index[count] = a
+                count += 1
+            for r in range(size):
+                k = 0
+                while q[k, r] < largest[r] - TIE:
+                    k += 1
+                out_value[i, start + r + 1] = largest[r]
+                out_action[i, start + r + 1] = index[k]
 
 
 @jit_parallel

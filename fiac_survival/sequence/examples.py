@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fiac_survival.sequence.cohorts import cohort
@@ -111,7 +113,8 @@ def benchmark(
     while len(masks) < n_regimens:
         size = min(int(sizes[len(masks)]), n_classes)
         mask = int(sum(1 << int(c) for c in rng.choice(n_classes, size, replace=False)))
-        if mask not in masks or len(masks) >= (1 << n_classes) - 1:
+        alike = sum(other.bit_count() == size for other in masks)
+        if mask not in masks or alike >= math.comb(n_classes, size):
             masks.append(mask)
     shape = (n_lines, n_regimens, n_groups, n_levels)
     line = np.arange(n_lines)[:, None, None, None]

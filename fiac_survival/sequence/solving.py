@@ -2,10 +2,15 @@ r"""The solver: one exact backward sweep over the states that can be reached.
 
 The line number only grows, so line L is solved first. For each line and group the chained values
 :math:`\sum_u K_k[u]V_{\ell+1}(E',\cdot)(r-u)` are needed once for each distinct (regimen, level, next
-state), however many states share it. Those of one regimen form a product of a matrix of values, one row a
-next state, with a lower-triangular Toeplitz matrix of its kernels, one block of columns a level. It is
-cut into blocks of remaining steps so that little is multiplied by the zeros above the diagonal. After the
-last line the value depends on the group alone, and one product a kernel suffices.
+state), however many states share it. Those of one kernel are a **family**: a product of a matrix of values,
+one row a next state, with the kernel's lower-triangular Toeplitz matrix. It is cut into blocks of
+remaining steps so that little is multiplied by the zeros above the diagonal. After the last line the value
+depends on the group alone, and one product a kernel suffices.
+
+Most products are never needed. Kernels are not negative, so chaining the smallest and the largest value of
+a family's next states bounds all its products; a regimen whose upper bound lies below another's lower
+bound can be neither best nor tied with the best (action elimination: MacQueen 1967). A block of a product
+is computed if some state may need it. This changes no value and no action.
 
 Groups are independent within a line: threads take one group each, BLAS runs on one thread, and each product
 has the same shape whatever their number, so that results are the same to the last bit.
@@ -15,7 +20,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +27,9 @@ from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.threads import one_blas_thread
-from fiac_survival.kernels.sequences import choose_actions
+from fiac_survival.kernels.sequences import bound_products, choose_actions, mark_needed
 from fiac_survival.sequence.objectives import Problem
+from fiac_survival.sequence.plan import LinePlan
 from fiac_survival.sequence.states import LineStates
 
 if TYPE_CHECKING:
@@ -33,131 +38,66 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BLOCK = 48
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """Products of one regimen: its levels and the next states that they are needed for."""
-
-    regimen: int
-    levels: Ints
-    columns: Ints
-    offset: int
-
-    @property
-    def rows(self) -> int:
-        """Number of products."""
-        return int(self.levels.size * self.columns.size)
-
-
-@dataclass(frozen=True, eq=False)
-class LinePlan:
-    """Which products a line needs, and which of them each state uses.
-
-    Attributes
-    ----------
-    families, families_refractory : list of Family
-        Products without and with progression on treatment.
-    row, row_refractory : (n, A) int64
-        Product of each state and regimen, -1 for none.
-    n_rows : int
-        Number of products.
-    """
-
-    families: list[Family]
-    families_refractory: list[Family]
-    row: Ints
-    row_refractory: Ints
-    n_rows: int
-
-
-def plan_line(states: LineStates, *, refractory: bool) -> LinePlan:
-    """Find the distinct products of a line.
-
-    Parameters
-    ----------
-    states : LineStates
-        The line's states.
-    refractory : bool
-        Whether endings split by progression on treatment.
-
-    Returns
-    -------
-    LinePlan
-        Families in the order of regimens.
-    """
-    row = np.full(states.after.shape, -1, dtype=np.int64)
-    row_refractory = np.full(states.after.shape, -1, dtype=np.int64)
-    offset = 0
-    families: list[Family] = []
-    families_refractory: list[Family] = []
-    for after, rows, out in (
-        (states.after, row, families),
-        (states.after_refractory, row_refractory, families_refractory),
-    ):
-        if out is families_refractory and not refractory:
-            break
-        for a in range(after.shape[1]):
-            here = np.flatnonzero(after[:, a] >= 0)
-            if here.size == 0:
-                continue
-            columns, column = np.unique(after[here, a], return_inverse=True)
-            levels, place = np.unique(states.level[here, a], return_inverse=True)
-            rows[here, a] = offset + column * levels.size + place
-            family = Family(a, levels, columns, offset)
-            out.append(family)
-            offset += family.rows
-    return LinePlan(families, families_refractory, row, row_refractory, offset)
+SLACK = 1e-9
 
 
 def toeplitz(chain: Floats, block: int) -> Floats:
-    """Lay kernels out so that one slice of it serves each block of remaining steps.
+    """Lay a kernel out so that one slice of it serves each block of remaining steps.
 
     Parameters
     ----------
-    chain : (k, T+1) float64
-        Chained kernels; the first entry of each is not used.
+    chain : (T+1,) float64
+        Chained kernel; the first entry is not used.
     block : int
         Steps in a block.
 
     Returns
     -------
-    (n·block, k·block) float64
+    (n·block, block) float64
         With n blocks, its rows from (n-1-i)·block on chain V(0..(i+1)·block-1) to the steps
         i·block+1 .. (i+1)·block.
     """
-    kernels, width = chain.shape
+    width = chain.size
     n = -(-(width - 1) // block)
     size = n * block
-    # Row x, column c of a kernel is its step (n-1)·block + 1 + c - x: a window that slides over the
-    # kernel, with zeros before its first step.
-    padded = np.zeros((kernels, 2 * size + 1))
-    padded[:, size + 1 : size + width] = chain[:, 1:]
-    along, item = padded.strides
+    # Row x, column c is step (n-1)·block + 1 + c - x: a window that slides over the kernel, with zeros
+    # before its first step.
+    padded = np.zeros(2 * size + 1)
+    padded[size + 1 : size + width] = chain[1:]
+    (item,) = padded.strides
     windows = np.lib.stride_tricks.as_strided(
-        padded[:, size + (n - 1) * block + 1 :],
-        shape=(size, kernels, block),
-        strides=(-item, along, item),
+        padded[size + (n - 1) * block + 1 :],
+        shape=(size, block),
+        strides=(-item, item),
         writeable=False,
     )
-    return windows.reshape(size, kernels * block)
+    return windows.copy()
 
 
 def add_products(
-    product: Floats, family: Family, chain: Floats, value: Floats, block: int, *, first: bool
+    product: Floats,
+    needed: NDArray[np.bool_],
+    columns: Ints,
+    chain: Floats,
+    value: Floats,
+    block: int,
+    *,
+    first: bool,
 ) -> None:
-    """Write a family's chained values to their rows, or add them.
+    """Write a family's chained values to their rows, or add them, where they are needed.
 
     Parameters
     ----------
-    product : (n_rows, T) float64
-        Written to, at r = 1..T.
-    family : Family
-        Which rows.
-    chain : (levels, T+1) float64
-        Chained kernels of the family's levels.
-    value : (m, T+1) float64
-        Values of the next line's states, or of one row if they are all alike.
+    product : (m, T) float64
+        The family's rows; written to, at r = 1..T.
+    needed : (n_blocks, m) bool
+        Which blocks of which rows.
+    columns : (m,) int64
+        Next states.
+    chain : (T+1,) float64
+        Chained kernel.
+    value : (n, T+1) float64
+        Values of the next line's states.
     block : int
         Steps in a block.
     first : bool
@@ -165,20 +105,18 @@ def add_products(
     """
     horizon = product.shape[1]
     layout = toeplitz(chain, block)
-    n = layout.shape[0] // block
-    values = np.zeros((family.columns.size, n * block))
-    values[:, :horizon] = value[family.columns, :horizon]
-    levels = family.levels.size
-    here = product[family.offset : family.offset + family.rows].reshape(-1, levels, horizon)
+    n = needed.shape[0]
     for i in range(n):
-        known = (i + 1) * block
-        end = min(known, horizon)
-        found = values[:, :known] @ layout[(n - 1 - i) * block :]
-        part = found.reshape(-1, levels, block)[:, :, : end - i * block]
+        rows = np.flatnonzero(needed[i])
+        if rows.size == 0:
+            continue
+        begin, end = i * block, min((i + 1) * block, horizon)
+        lead = (n - 1 - i) * block
+        found = value[columns[rows], :end] @ layout[lead : lead + end, : end - begin]
         if first:
-            here[:, :, i * block : end] = part
+            product[rows, begin:end] = found
         else:
-            here[:, :, i * block : end] += part
+            product[rows, begin:end] += found
 
 
 def sweep(
@@ -218,7 +156,7 @@ def sweep(
     with one_blas_thread(), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         for line in range(model.n_lines - 1, -1, -1):
             states = model.states.lines[line]
-            plan = plan_line(states, refractory=model.next_refractory is not None)
+            plan = model.states.plans[line]
             value = np.empty((n_groups, states.size, width))
             action = np.empty((n_groups, states.size, width), dtype=np.uint8)
             work = [
@@ -256,31 +194,50 @@ def _solve_group(
     out_action: NDArray[np.uint8],
     block: int,
 ) -> None:
-    product = np.empty((plan.n_rows, problem.horizon))
-    targets = _targets(model, line, group, problem.horizon)
-    for families, progression in ((plan.families, False), (plan.families_refractory, True)):
-        for family in families:
-            if not model.usable[line, family.regimen, group].any():
-                continue
-            chain = problem.chain[line, family.regimen, group][family.levels]
-            if model.next_refractory is not None:
-                share = model.next_refractory[line, family.regimen, group][family.levels]
-                share = share[:, : problem.horizon]
-                chain = chain.copy()
-                chain[:, 1:] *= share if progression else 1.0 - share
-            for k, (target, mask) in enumerate(targets):
-                masked = chain if mask is None else chain * mask
-                add_products(product, family, masked, value_next[target], block, first=k == 0)
-    choose_actions(
-        product,
-        plan.row,
-        plan.row_refractory,
-        states.level,
-        np.ascontiguousarray(model.usable[line, :, group]),
-        problem.reward[line, :, group],
-        out_value,
-        out_action,
-    )
+    horizon = problem.horizon
+    allowed = np.ascontiguousarray(model.usable[line, :, group])
+    reward = np.ascontiguousarray(problem.reward[line, :, group])
+    chain = _chains(model, problem, plan, line, group)
+    parts = [
+        (value_next[target], chain if mask is None else chain * mask)
+        for target, mask in _targets(model, line, group, horizon)
+    ]
+    lower = np.zeros((plan.regimen.size, horizon))
+    upper = np.zeros((plan.regimen.size, horizon))
+    scale = max(1.0, float(np.abs(reward).max()))
+    for value, kernels in parts:
+        bound_products(plan.indptr, plan.columns, kernels, value, lower, upper)
+        scale = max(scale, float(np.abs(value).max()))
+    states_rows = (plan.row, plan.row_refractory, states.level, allowed, reward)
+    needed = np.zeros((-(-horizon // block), plan.columns.size), dtype=np.bool_)
+    mark_needed(lower, upper, plan.family, *states_rows, SLACK * scale, block, needed)
+    product = np.empty((plan.columns.size, horizon))
+    for f in range(plan.regimen.size):
+        here = slice(plan.indptr[f], plan.indptr[f + 1])
+        if not needed[:, here].any():
+            continue
+        for k, (value, kernels) in enumerate(parts):
+            add_products(
+                product[here],
+                needed[:, here],
+                plan.columns[here],
+                kernels[f],
+                value,
+                block,
+                first=k == 0,
+            )
+    choose_actions(product, needed, block, *states_rows, out_value, out_action)
+
+
+def _chains(
+    model: SequenceModel, problem: Problem, plan: LinePlan, line: int, group: int
+) -> Floats:
+    """Chained kernel of each family."""
+    chain: Floats = problem.chain[line, plan.regimen, group, plan.level]
+    if model.next_refractory is not None:
+        share = model.next_refractory[line, plan.regimen, group, plan.level, : problem.horizon]
+        chain[:, 1:] *= np.where(plan.progression[:, None], share, 1.0 - share)
+    return chain
 
 
 def _targets(model: SequenceModel, line: int, group: int, horizon: int) -> list[tuple[int, Any]]:

@@ -8,12 +8,14 @@ are found one after the other, and one backward sweep over them is exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError, SupportError
+from fiac_survival.sequence.plan import LinePlan, plan_line
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.parts import ModelParts
@@ -84,6 +86,11 @@ class StateSpace:
     has_refractory: bool
     has_last: bool
     has_used: bool
+
+    @cached_property
+    def plans(self) -> tuple[LinePlan, ...]:
+        """Distinct chained values of each line."""
+        return tuple(plan_line(line, refractory=self.has_refractory) for line in self.lines)
 
     @property
     def total(self) -> int:

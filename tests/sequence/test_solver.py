@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fiac_survival as fs
 from fiac_survival.core.errors import DataError, SupportError
-from fiac_survival.sequence import Constraints, SequenceModel
+from fiac_survival.sequence import Constraints, SequenceModel, solving
 from fiac_survival.sequence.solving import sweep
 from tests.sequence.naive import Recursion, random_model
 
@@ -117,6 +117,19 @@ def test_blocks_change_rounding_only(block):
     values, _ = sweep(model, expected.problem, threads=2, block=block)
     for one, two in zip(values, expected.values, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", MODELS)
+@pytest.mark.parametrize("kind", [{}, {"objective": "net_benefit", "willingness_to_pay": 60.0}])
+def test_elimination_changes_no_action(monkeypatch, shape, kind):
+    model = random_model(6, n_steps=70, n_regimens=6, economics=True, **shape)
+    expected = model.solve(**kind)
+    monkeypatch.setattr(solving, "SLACK", 1e12)  # eliminates nothing
+    whole = model.solve(**kind)
+    for one, two in zip(whole.values, expected.values, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-11)
+    for one, two in zip(whole.actions, expected.actions, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_ties_go_to_the_first_regimen():

@@ -1,0 +1,83 @@
+"""The peers of the benchmarks solve the same problem: equal answers on small instances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fiac_survival as fs
+from benchmarks import sequences, sequences_draws, sequences_fixed, sequences_growth
+from benchmarks.tunnel_states import (
+    by_mdptoolbox,
+    by_quantecon,
+    decision_process,
+    dense_actions,
+    mdptoolbox_problem,
+)
+from tests.sequence.naive import random_model
+
+
+@pytest.fixture(scope="module")
+def small():
+    return fs.sequence.examples.benchmark(
+        n_classes=4, n_regimens=6, n_lines=3, n_groups=2, n_steps=15, n_levels=3
+    )
+
+
+@pytest.mark.parametrize("line_solver", [sequences.plain_line, sequences.plain_line_by_remaining])
+def test_plain_loops(small, line_solver):
+    for model in (small, random_model(3, n_steps=9)):
+        ours, theirs = sequences.our_solve(model), sequences.plain_solve(model, line_solver)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_libraries_for_decision_processes(small, group):
+    pytest.importorskip("quantecon")
+    pytest.importorskip("mdptoolbox")
+    process = decision_process(small, group)
+    np.testing.assert_allclose(np.asarray(process.transition.sum(axis=1)), 1.0, atol=1e-12)
+    ours = sequences.our_solve(small)[group]
+    np.testing.assert_allclose(ours, by_quantecon(process), rtol=0, atol=1e-10)
+    problem = mdptoolbox_problem(*dense_actions(process), process.n_steps)
+    theirs = by_mdptoolbox(problem, process.start)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_tunnel_states_refuse_what_they_do_not_carry():
+    with pytest.raises(ValueError, match="without learning"):
+        decision_process(random_model(1, learning=True), 0)
+
+
+def test_fixed_sequences(small):
+    chosen = sequences_fixed.sequences_of(small, 40)
+    assert len(set(chosen)) == 40
+    group = small.groups[1]
+    np.testing.assert_allclose(
+        sequences_fixed.sharing_prefixes(small, chosen, group),
+        sequences_fixed.one_by_one(small, chosen, group),
+        rtol=0,
+        atol=1e-10,
+    )
+
+
+def test_draws_are_models_and_are_proved(small):
+    again, other = sequences_draws.draw(small, 4), sequences_draws.draw(small, 5)
+    assert again.next_prob.tobytes() == sequences_draws.draw(small, 4).next_prob.tobytes()
+    assert not np.array_equal(again.next_prob, other.next_prob)
+    best = sequences_draws.best_of_draws(small, 2)
+    assert "proved 4 times" in sequences_draws.check({"ours": best})
+
+
+def test_growth_has_the_columns_of_its_figure():
+    table = sequences_growth.growth({"lines": ("n_lines", (1, 2))}, n_regimens=4, n_steps=8)
+    assert list(table.columns) == ["axis", "size", "solver", "seconds"]
+    assert table.groupby("size").size().tolist() == [2, 2]
+    assert (table["seconds"] > 0).all()
+
+
+def test_the_benchmark_instance_exists_with_few_classes():
+    model = fs.sequence.examples.benchmark(
+        n_classes=2, n_regimens=24, n_lines=2, n_groups=1, n_steps=3
+    )
+    assert len(model.regimens) == 24
