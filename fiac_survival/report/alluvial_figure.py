@@ -23,7 +23,7 @@ from fiac_survival.report.regimens import (
     regimen_looks,
 )
 from fiac_survival.report.sheet import new_sheet, shortened, text_width, thousands, wrapped
-from fiac_survival.report.style import GREY, records
+from fiac_survival.report.style import GREY, house_style, records
 
 SIZE = (16.0, 9.0)
 GAP, END_GAP, SWEEPS = 0.012, 0.035, 6
@@ -52,6 +52,7 @@ class _Block:
     right: float = 0.0
 
 
+@house_style()
 def alluvial_figure(
     table: pd.DataFrame,
     *,

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from fiac_survival.report.style import ARMS, BLACK, GREY, SLIDE, new_figure, records
+from fiac_survival.report.style import ARMS, BLACK, GREY, SLIDE, house_style, new_figure, records
 
 
+@house_style()
 def attrition_figure(table: pd.DataFrame, *, title: str) -> Figure:
     """Draw the flow of patients.
 

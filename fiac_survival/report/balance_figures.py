@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fiac_survival.report.style import ARMS, BLACK, GREY, LIGHT, SLIDE, new_figure
+from fiac_survival.report.style import ARMS, BLACK, GREY, LIGHT, SLIDE, house_style, new_figure
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 COLOURS = ("#595959", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+@house_style()
 def love_plot(
     table: pd.DataFrame, *, title: str, gate: float, x_label: str, limit: float
 ) -> Figure:
@@ -81,6 +82,7 @@ def love_plot(
     return figure
 
 
+@house_style()
 def overlap_figure(table: pd.DataFrame, *, title: str, x_label: str, y_label: str) -> Figure:
     """Draw the distribution of propensity scores in both arms, one up and one down.
 

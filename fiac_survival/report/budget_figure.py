@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, require, texts
 from fiac_survival.report.sheet import new_sheet, wrapped
-from fiac_survival.report.style import BLUE, GREY, SLIDE, VERMILLION, records
+from fiac_survival.report.style import BLUE, GREY, SLIDE, VERMILLION, house_style, records
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.budget import Frontier
@@ -98,6 +98,7 @@ def budget_table(
     return pd.DataFrame(rows)[names]
 
 
+@house_style()
 def value_against_budget_figure(
     table: pd.DataFrame, *, title: str, value_label: str, cost_label: str, note: str = ""
 ) -> Figure:

@@ -10,9 +10,10 @@ from matplotlib.patches import Patch
 
 from fiac_survival.report.checks import checked
 from fiac_survival.report.sheet import new_sheet, thousands, wrapped
-from fiac_survival.report.style import GREY, SLIDE, VERMILLION
+from fiac_survival.report.style import GREY, SLIDE, VERMILLION, house_style
 
 
+@house_style()
 def calibration_figure(
     table: pd.DataFrame,
     *,

@@ -9,11 +9,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from fiac_survival.report.balance_figures import COLOURS, MARKERS
 from fiac_survival.report.checks import checked, require
 from fiac_survival.report.sheet import new_sheet
-from fiac_survival.report.style import SLIDE
+from fiac_survival.report.style import SLIDE, house_style
 
 LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 
 
+@house_style()
 def cost_growth_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figure:
     """Draw seconds against the number of lines, classes, steps, or whatever was varied.
 

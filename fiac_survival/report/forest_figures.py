@@ -9,9 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fiac_survival.report.style import BLACK, GREY, LIGHT, SLIDE, SOURCES, new_figure, records
+from fiac_survival.report.style import (
+    BLACK,
+    GREY,
+    LIGHT,
+    SLIDE,
+    SOURCES,
+    house_style,
+    new_figure,
+    records,
+)
 
 
+@house_style()
 def forest_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figure:
     """Draw effects: one panel a measure, one row a source and method.
 
@@ -120,6 +130,7 @@ def _row_labels(
             )
 
 
+@house_style()
 def agreement_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figure:
     """Draw differences between two sources against the equivalence margin.
 

@@ -15,7 +15,7 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, natural, texts
 from fiac_survival.report.regimens import Look, by_frequency, legend_patches, regimen_looks
 from fiac_survival.report.sheet import new_sheet, shortened, side_legend, text_width, thousands
-from fiac_survival.report.style import GREY, LIGHT, SLIDE
+from fiac_survival.report.style import GREY, LIGHT, SLIDE, house_style
 
 ROW, DOT, LEGEND = 0.29, 0.34, 2.75
 _State = tuple[frozenset[str], frozenset[str]]
@@ -35,6 +35,7 @@ class _Cells:
         return [self.rows[line, s] for s in shown if (line, s) in self.rows]
 
 
+@house_style()
 def policy_map_figure(
     table: pd.DataFrame,
     *,

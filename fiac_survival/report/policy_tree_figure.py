@@ -14,7 +14,7 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, texts
 from fiac_survival.report.regimens import Look, regimen_looks
 from fiac_survival.report.sheet import new_sheet, wrapped
-from fiac_survival.report.style import BLACK, GREY, SLIDE
+from fiac_survival.report.style import BLACK, GREY, SLIDE, house_style
 
 LETTERS = 12.0
 
@@ -34,6 +34,7 @@ class _Node:
     y: float = 0.0
 
 
+@house_style()
 def policy_tree_figure(
     table: pd.DataFrame,
     *,

@@ -17,11 +17,12 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, require, texts
 from fiac_survival.report.regimens import by_frequency, legend_patches, regimen_looks
 from fiac_survival.report.sheet import new_sheet, side_legend, thousands
-from fiac_survival.report.style import GREY, SLIDE
+from fiac_survival.report.style import GREY, SLIDE, house_style
 
 LEGEND = 3.0
 
 
+@house_style()
 def sequence_index_figure(
     table: pd.DataFrame,
     *,

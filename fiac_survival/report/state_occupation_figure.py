@@ -12,11 +12,12 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, natural, require
 from fiac_survival.report.regimens import COLOURS, Look, legend_patches
 from fiac_survival.report.sheet import new_sheet, side_legend, wrapped_sequence
-from fiac_survival.report.style import ORANGE, SLIDE
+from fiac_survival.report.style import ORANGE, SLIDE, house_style
 
 DEAD, AFTER = "dead", "after the last line"
 
 
+@house_style()
 def state_occupation_figure(
     table: pd.DataFrame, *, title: str, tick: float = 24.0, note: str = ""
 ) -> Figure:

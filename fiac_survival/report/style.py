@@ -9,6 +9,7 @@ for SVG identifiers and no dates: the same table gives the same bytes.
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ def house_style() -> Iterator[None]:
         yield
 
 
+class HouseFigure(Figure):
+    """A figure that notebooks show by themselves."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", metadata=_METADATA["png"])
+        return buffer.getvalue()
+
+
 def new_figure(size: tuple[float, float] = SLIDE) -> Figure:
     """Make an empty figure.
 
@@ -95,7 +105,7 @@ def new_figure(size: tuple[float, float] = SLIDE) -> Figure:
     matplotlib.figure.Figure
         With an Agg canvas.
     """
-    figure = Figure(figsize=size)
+    figure = HouseFigure(figsize=size)
     FigureCanvasAgg(figure)
     return figure
 

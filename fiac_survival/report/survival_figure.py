@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fiac_survival.report.style import ARMS, GREY, SLIDE, new_figure
+from fiac_survival.report.style import ARMS, GREY, SLIDE, house_style, new_figure
 
 COUNTS = (("n_risk", "At risk"), ("n_event", "Events"), ("n_censor", "Censored"))
 
 
+@house_style()
 def survival_figure(
     table: pd.DataFrame,
     *,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked, require
 from fiac_survival.report.sheet import Sheet, new_sheet, text_width, wrapped_sequence
-from fiac_survival.report.style import BLUE, LIGHT, SLIDE, VERMILLION, records
+from fiac_survival.report.style import BLUE, LIGHT, SLIDE, VERMILLION, house_style, records
 
 NAMES, LETTERS = 5.0, 12.0
 
@@ -35,6 +35,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}" if share == 0 or share >= 0.095 else f"{100 * share:.1f}"
 
 
+@house_style()
 def probability_best_figure(
     table: pd.DataFrame, *, title: str, most_sequences: int = 12, note: str = ""
 ) -> Figure:
@@ -119,6 +120,7 @@ def probability_best_figure(
     return sheet.figure
 
 
+@house_style()
 def regret_figure(
     table: pd.DataFrame,
     *,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fiac_survival as fs
-from benchmarks import sequences, sequences_draws, sequences_fixed, sequences_growth
+from benchmarks import sequences, sequences_draws, sequences_growth
 from benchmarks.tunnel_states import (
     by_mdptoolbox,
     by_quantecon,
@@ -47,18 +47,6 @@ def test_libraries_for_decision_processes(small, group):
 def test_tunnel_states_refuse_what_they_do_not_carry():
     with pytest.raises(ValueError, match="without learning"):
         decision_process(random_model(1, learning=True), 0)
-
-
-def test_fixed_sequences(small):
-    chosen = sequences_fixed.sequences_of(small, 40)
-    assert len(set(chosen)) == 40
-    group = small.groups[1]
-    np.testing.assert_allclose(
-        sequences_fixed.sharing_prefixes(small, chosen, group),
-        sequences_fixed.one_by_one(small, chosen, group),
-        rtol=0,
-        atol=1e-10,
-    )
 
 
 def test_draws_are_models_and_are_proved(small):
