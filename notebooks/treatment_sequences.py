@@ -199,7 +199,7 @@ figure
 # The prices are invented. Strong regimens are given for twelve months, and are free of treatment after.
 
 # %%
-frontier = model.frontier()
+frontier = model.frontier(mix={"standard risk": 1.0})
 pareto = model.pareto("standard risk")
 figure = fs.report.value_against_budget_figure(
     fs.report.budget_table(frontier, pareto),

@@ -58,9 +58,10 @@ class PolicyTree(Result):
 class _Features:
     """What a tree may ask about."""
 
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, model: SequenceModel, *, remaining: bool) -> None:
         self.model = model
-        self.names: list[tuple[str, str]] = [("line", ""), ("remaining", "")]
+        self.names: list[tuple[str, str]] = [("line", "")]
+        self.names += [("remaining", "")] if remaining else []
         self.names += [("group", g) for g in model.groups] if len(model.groups) > 1 else []
         self.names += [("exposed", c) for c in model.classes]
         if model.next_refractory is not None:
@@ -87,7 +88,10 @@ class _Features:
         kind, name = self.names[feature]
         if kind == "line":
             edge = int(np.floor(threshold))
-            return f"line {edge} or earlier" if below else f"line {edge + 1} or later"
+            if below:
+                return "line 1" if edge == 1 else f"line {edge} or earlier"
+            last = edge + 1 == self.model.n_lines
+            return f"line {edge + 1}" if last else f"line {edge + 1} or later"
         if kind == "remaining":
             sign = "≤" if below else ">"
             return f"months to the horizon {sign} {threshold:g}"
@@ -102,6 +106,7 @@ def policy_tree(
     *,
     leaves: int = 8,
     depth: int = 4,
+    remaining: bool = False,
     mix: Mapping[str, float] | None = None,
     most: int = 20_000,
 ) -> PolicyTree:
@@ -119,6 +124,9 @@ def policy_tree(
         Most leaves.
     depth : int, default 4
         Most questions in a row.
+    remaining : bool, default False
+        Whether the tree may ask how many months remain to the horizon: a property of the analysis, not of
+        the patient.
     mix : mapping, optional
         Share of each group; equal shares by default.
     most : int, default 20000
@@ -154,7 +162,7 @@ def policy_tree(
         )
     model = solution.model
     shares = shares_of_groups(model, mix)
-    features = _Features(model)
+    features = _Features(model, remaining=remaining)
     x, loss, weight, seen = _decisions(solution, shares, features, most)
     tree = DecisionTreeRegressor(max_leaf_nodes=leaves, max_depth=depth, random_state=0)
     tree.fit(x, loss, sample_weight=weight)
