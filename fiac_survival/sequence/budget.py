@@ -143,7 +143,7 @@ def frontier(
     objective: Objective = "life_time",
     discount: float = 0.0,
     threads: int | None = None,
-    most: int = 200,
+    most: int = 1_000,
 ) -> Frontier:
     """Find all supported points of value against cost; see :meth:`SequenceModel.frontier`.
 

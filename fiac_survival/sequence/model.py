@@ -268,7 +268,7 @@ class SequenceModel(ModelParts):
         objective: Objective = "life_time",
         discount: float = 0.0,
         threads: int | None = None,
-        most: int = 200,
+        most: int = 1_000,
     ) -> Frontier:
         """Trace value against cost: all supported points of the frontier of policies.
 
@@ -284,7 +284,7 @@ class SequenceModel(ModelParts):
             Annual rate for value and cost.
         threads : int, optional
             For solving.
-        most : int, default 200
+        most : int, default 1000
             Largest number of points.
 
         Returns
