@@ -330,8 +330,8 @@ def test_a_subset_is_what_reading_a_subset_gives():
     rng = np.random.default_rng(5)
     rows = []
     for i in range(30):
-        for line in range(1, rng.integers(2, 5)):
-            rows.append((i, "ABC"[rng.integers(3)], float(rng.exponential(6)), "switch"))
+        n_switches = rng.integers(1, 4)
+        rows += [(i, "ABC"[rng.integers(3)], rng.exponential(6), "switch")] * n_switches
         rows.append((i, "A", 2.0, ["death", "censored"][rng.integers(2)]))
     lines = table(*rows).assign(age=rng.random(len(rows)))
     keep = rng.random(30) < 0.5
