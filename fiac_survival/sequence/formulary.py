@@ -25,7 +25,7 @@ Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Amount(_Part):
@@ -71,8 +71,8 @@ class Regimen(_Part):
 
     name: Name
     classes: tuple[Name, ...] = ()
-    lines: tuple[int, ...] | None = None
-    groups: tuple[Name, ...] | None = None
+    lines: tuple[int, ...] | None = Field(default=None, min_length=1)
+    groups: tuple[Name, ...] | None = Field(default=None, min_length=1)
     label: str = ""
     cost_month: Amount | None = None
     start_cost: Amount | None = None
@@ -291,8 +291,8 @@ class Formulary(_Part):
         Parameters
         ----------
         on_treatment : (A, T) float, optional
-            Share of the patients in the line who are on treatment in each step; by default all of them up
-            to `treatment_months`, and none after.
+            Share of each step that the patients in the line are on treatment; by default all of it up to
+            `treatment_months`, and nothing after.
 
         Returns
         -------
@@ -303,13 +303,13 @@ class Formulary(_Part):
         Raises
         ------
         DataError
-            If only some regimens have a figure, or the shares have another shape.
+            If only some regimens have a figure, a figure lacks the one that it goes with, or the shares
+            have another shape.
         """
         n_regimens, n_steps = len(self.regimens), self.n_steps
         if on_treatment is None:
-            middle = (np.arange(n_steps) + 0.5) * self.step_months
-            ends = [r.treatment_months or np.inf for r in self.regimens]
-            on_treatment = (middle[None] < np.array(ends)[:, None]).astype(np.float64)
+            ends = np.array([r.treatment_months or np.inf for r in self.regimens])
+            on_treatment = np.clip(ends[:, None] / self.step_months - np.arange(n_steps), 0.0, 1.0)
         shares = np.asarray(on_treatment, dtype=np.float64)
         if shares.shape != (n_regimens, n_steps) or not ((shares >= 0) & (shares <= 1)).all():
             raise DataError(
@@ -334,12 +334,8 @@ class Formulary(_Part):
                 out["start_cost"] = np.broadcast_to(np.array(each)[None, :, None], full[:3])
         utility = self._figures("utility")
         if utility is not None:
-            off = np.array(
-                [
-                    r.utility_off.value if r.utility_off else u
-                    for r, u in zip(self.regimens, utility, strict=True)
-                ]
-            )
+            pairs = zip(self.regimens, utility, strict=True)
+            off = np.array([r.utility_off.value if r.utility_off else u for r, u in pairs])
             out["utility"] = wide(utility[:, None] * shares + off[:, None] * (1.0 - shares))
             if self.salvage.utility is None:
                 raise DataError(
@@ -354,6 +350,10 @@ class Formulary(_Part):
     def _figures(self, field: str) -> Floats | None:
         found = [getattr(r, field) for r in self.regimens]
         if all(f is None for f in found):
+            second = {"cost_month": "start_cost", "utility": "utility_off"}[field]
+            alone = next((r.name for r in self.regimens if getattr(r, second)), None)
+            if alone is not None:
+                raise DataError(f"{second} needs {field}", values={"regimen": alone})
             return None
         missing = [r.name for r, f in zip(self.regimens, found, strict=True) if f is None]
         if missing:

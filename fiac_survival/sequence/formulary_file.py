@@ -39,7 +39,7 @@ def read_formulary(path: str | Path) -> Formulary:
         )
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             "the formulary must be readable", values={"file": str(path), "problem": error}
         ) from None
@@ -47,22 +47,38 @@ def read_formulary(path: str | Path) -> Formulary:
         if path.suffix == ".toml":
             content: Any = tomllib.loads(text)
         else:
-            import yaml
-
-            content = yaml.safe_load(text)
+            content = _parse_yaml(text)
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise DataError(
             "the formulary must be valid TOML or YAML",
             values={"file": path.name, "problem": error},
         ) from None
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
-            raise DataError(
-                "the formulary must be valid TOML or YAML",
-                values={"file": path.name, "problem": error},
-            ) from None
-        raise
     return parse_formulary(content, path.name)
+
+
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML; a key that stands twice is an error, as it is in TOML."""
+    try:
+        import yaml
+    except ImportError:
+        raise DataError(
+            "a YAML formulary needs PyYAML", remedy="install pyyaml, or write the file in TOML"
+        ) from None
+
+    class Loader(yaml.SafeLoader):
+        """Mappings with keys of their own."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            found: list[Any] = [key.value for key, _ in node.value if key.tag.endswith(":str")]
+            twice = [key for key in found if found.count(key) > 1]
+            if twice:
+                raise ValueError(f"the key {twice[0]!r} stands twice")
+            return super().construct_mapping(node, deep=deep)
+
+    try:
+        return Loader(text).get_single_data()
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 def parse_formulary(content: Any, name: str = "formulary") -> Formulary:

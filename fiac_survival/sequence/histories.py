@@ -224,7 +224,16 @@ def _table(
     covariates: Sequence[str],
     other: str | None,
 ) -> pd.DataFrame:
-    table = lines.rename(columns={given: name for name, given in columns.items()})
+    if not isinstance(lines, pd.DataFrame):
+        raise DataError(
+            "the table of lines must be a pandas DataFrame",
+            values={"type": f"{type(lines).__module__}.{type(lines).__name__}"},
+            remedy="convert it, as by .to_pandas()",
+        )
+    renamed = [n for n, given in columns.items() if given in lines and n in lines]
+    table = lines.drop(columns=[n for n in renamed if n not in columns.values()])
+    table = table.rename(columns={given: name for name, given in columns.items()})
+    table = table.reset_index(drop=True)
     needed = [*NEEDED, *covariates]
     if "group" not in table and len(formulary.groups) > 1:
         needed.append("group")
@@ -242,7 +251,7 @@ def _table(
     for name in needed:
         empty = table[name].isna().to_numpy()
         _refuse(table, empty, f"{name} must not be missing", name, "impute or drop before")
-    table = table.sort_values(["person", "line"], kind="stable").reset_index(drop=True)
+    table = table.sort_values(["person", "line"], kind="stable")  # the index says where rows stood
     if other is not None:
         if other not in formulary.regimen_names:
             raise DataError("other must be a regimen of the formulary", values={"other": other})
@@ -281,7 +290,7 @@ def _refuse(
         raise DataError(
             rule,
             count=int(bad.sum()),
-            row=row,
+            row=int(table.index[row]),
             values={"person": table["person"].iloc[row], column: table[column].iloc[row]},
             remedy=remedy,
         )
@@ -304,7 +313,8 @@ def _endings(table: pd.DataFrame, is_last: NDArray[np.bool_], number: Any, n_lin
         'add the next line, or end it by "censored"',
     )
     ending = np.where(reason == "death", DEATH, CENSORED)
-    ending[~is_last | (reason == "switch")] = NEXT
+    # A switch that nothing follows, after the model's last line, ends follow-up.
+    ending[~is_last | ((reason == "switch") & (number <= n_lines))] = NEXT
     stopped = is_last & (reason == "planned stop")
     if stopped.any():
         if "died" not in table:
@@ -314,8 +324,11 @@ def _endings(table: pd.DataFrame, is_last: NDArray[np.bool_], number: Any, n_lin
                 values={"person": table["person"].to_numpy()[stopped][0]},
                 remedy="add a column died: whether the patient died at ttnt",
             )
-        died = table["died"].to_numpy().astype(bool)
-        ending[stopped] = np.where(died[stopped], DEATH, CENSORED)
+        unclear = stopped & ~table["died"].isin([0, 1]).to_numpy()
+        _refuse(
+            table, unclear, "died must be true or false after a planned stop", "died", "fill it"
+        )
+        ending[stopped] = np.where(table["died"].to_numpy()[stopped] == 1, DEATH, CENSORED)
     return ending.astype(np.int64)
 
 
@@ -395,5 +408,5 @@ def _on_grid(
         salvage_steps=salvage_steps,
         salvage_ending=salvage_ending,
         salvage_group=salvage_group,
-        covariates=table.loc[keep, list(covariates)].reset_index(drop=True),
+        covariates=table.iloc[keep][list(covariates)].reset_index(drop=True),
     )

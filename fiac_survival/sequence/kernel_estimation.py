@@ -165,7 +165,7 @@ class KernelEstimate(Result):
             death,
             self.fit.salvage_death,
             supported=supported,
-            simulated=self.simulated or self.formulary.simulated,
+            simulated=self.simulated,
         )
 
     def draws(
@@ -335,7 +335,7 @@ def estimate_kernels(
         histories=h,
         weights=estimator.weights,
         estimator=estimator,
-        simulated=simulated,
+        simulated=simulated or h.formulary.simulated,
         n_iter=fit.hazard.n_iter if fit.hazard else 0,
     )
 

@@ -17,6 +17,7 @@ from fiac_survival.core.errors import ConvergenceError
 
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-9
+FLAT = 1e-11  # the likelihood has no curvature left: a coefficient runs away
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,8 @@ def fit_multinomial(
     Raises
     ------
     ConvergenceError
-        If there is no optimum, as when a covariate separates a category and is not penalised.
+        If there is no optimum, as when a covariate separates a category, or a category never occurs, and
+        nothing is penalised.
     """
     p, k = x.shape[1], counts.shape[1] - 1
     penalty = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (p,))
@@ -161,6 +163,8 @@ def fit_multinomial(
             break
         decrement = float(gradient @ step.ravel())
         if decrement <= TOLERANCE**2 * scale:
+            if np.linalg.eigvalsh(information)[0] < FLAT:
+                break
             plain = value + 0.5 * float(np.sum(penalty * coef**2))
             return MultinomialFit(coef, information, plain, iteration)
         length = 1.0

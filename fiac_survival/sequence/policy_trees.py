@@ -130,7 +130,7 @@ def policy_tree(
     mix : mapping, optional
         Share of each group; equal shares by default.
     most : int, default 20000
-        Most decisions to fit to, the most frequent.
+        Decisions to fit to, the most frequent (and those as frequent as the last).
 
     Returns
     -------
@@ -140,7 +140,7 @@ def policy_tree(
     Raises
     ------
     DataError
-        If leaves or depth are too few, or the shares do not add to 1.
+        If leaves, depth or most are too few, or the shares do not add to 1.
 
     References
     ----------
@@ -160,6 +160,8 @@ def policy_tree(
             "a tree must have two leaves and one question or more",
             values={"leaves": leaves, "depth": depth},
         )
+    if most < 1:
+        raise DataError("a tree must be fitted to one decision or more", values={"most": most})
     model = solution.model
     shares = shares_of_groups(model, mix)
     features = _Features(model, remaining=remaining)
@@ -194,18 +196,18 @@ def _decisions(
         if share <= 0:
             continue
         for line, arrival in enumerate(arrivals(model, solution.actions, g, horizon)[:-1]):
+            arrival[..., horizon] = 0.0  # no time remains: nothing to decide
             if line == len(by_line):
                 by_line.append(np.zeros_like(arrival))
             by_line[line] += share * arrival
     flat = np.concatenate([a.ravel() for a in by_line])
     total = np.sort(flat)[::-1]
-    floor = total[min(most, total.size) - 1] if total.size > most else 0.0
+    floor = max(total[min(most, total.size) - 1], 1e-15)
     for line, arrival in enumerate(by_line):
-        for g, place, tau in np.argwhere(arrival > max(floor, 1e-15)):
-            if tau < horizon:
-                found.append(
-                    (float(arrival[g, place, tau]), line, int(g), int(place), horizon - int(tau))
-                )
+        for g, place, tau in np.argwhere(arrival >= floor):
+            found.append(
+                (float(arrival[g, place, tau]), line, int(g), int(place), horizon - int(tau))
+            )
     rows, losses, weights = [], [], []
     cache: dict[tuple[int, int, int], Floats] = {}
     for weight, line, g, place, r in found:

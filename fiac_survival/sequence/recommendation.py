@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.results import Result
 from fiac_survival.kernels.sequences import convolve
+from fiac_survival.sequence.histories import DEATH
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.solution import NOTE, Solution
 
@@ -69,6 +70,25 @@ def action_values(solution: Solution, line: int, group: int, place: int) -> Floa
     return out
 
 
+def _require_same_states(model: SequenceModel, other: SequenceModel, line: int) -> None:
+    ours, theirs = model.states.lines[line], other.states.lines[line]
+    if not (np.array_equal(ours.code, theirs.code) and np.array_equal(model.usable, other.usable)):
+        raise DataError(
+            "draws must have the states and regimens of the solution's model",
+            values={"line": line + 1},
+            remedy="pass draws(..., model=solution.model)",
+        )
+
+
+def _whole_line(estimate: KernelEstimate, line: int, group: int) -> dict[str, float]:
+    """Count who stands behind the observed care mix."""
+    h = estimate.histories
+    here = (h.line == line) & (h.group == group)
+    w = estimate.weights[here]
+    ess = float(w.sum() ** 2 / (w**2).sum()) if w.size else 0.0
+    return {"patients": w.size, "ess": ess, "death": int((h.ending[here] == DEATH).sum())}
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Recommendation(Result):
     """What the model would start a line with, for one profile, and how sure that is.
@@ -82,7 +102,7 @@ class Recommendation(Result):
     regimen, runner_up : str
         The best and the second ("" if there is one only).
     difference : float
-        Between the two.
+        Between the two, positive.
     lower, upper : float
         Interval of the difference over the draws; NaN without.
     probability : float
@@ -109,6 +129,9 @@ def recommend(
     line: int = 1,
     exposed: Iterable[str] = (),
     remaining: float | None = None,
+    refractory: Iterable[str] = (),
+    last: str | None = None,
+    used: Iterable[str] = (),
     draws: Iterable[SequenceModel] | None = None,
     estimate: KernelEstimate | None = None,
     level: float = 0.95,
@@ -127,8 +150,10 @@ def recommend(
         Classes that the patient has been exposed to.
     remaining : float, optional
         Months to the horizon; all of them by default.
+    refractory, last, used
+        As in :meth:`Solution.value`, where the model needs them.
     draws : KernelDraws or iterable of SequenceModel, optional
-        For the interval; each is solved.
+        For the interval; each is solved. They must have the states of the solution's model.
     estimate : KernelEstimate, optional
         For the support in the data.
     level : float, default 0.95
@@ -144,7 +169,7 @@ def recommend(
     SupportError
         If no supported regimens lead to the profile.
     DataError
-        If a name is unknown.
+        If a name is unknown, or the draws are of a model with other states or regimens.
 
     Examples
     --------
@@ -154,7 +179,15 @@ def recommend(
     """
     model, options = solution.model, dict(solution.problem.options)
     exposed = tuple(exposed)
-    g, place, r = solution.locate(group, line=line, exposed=exposed, remaining=remaining)
+    g, place, r = solution.locate(
+        group,
+        line=line,
+        exposed=exposed,
+        remaining=remaining,
+        refractory=refractory,
+        last=last,
+        used=used,
+    )
     q = action_values(solution, line - 1, g, place)[:, r]
     possible = np.flatnonzero(np.isfinite(q))
     order = possible[np.argsort(-np.round(q[possible], 12), kind="stable")]
@@ -174,29 +207,36 @@ def recommend(
                 remedy="leave out draws, or solve without background",
             )
         drawn = []
+        sign = float(np.sign(solution.problem.factor))
         for each in draws:
+            _require_same_states(model, each, line - 1)
             again = each.solve(**options)
             values_b = action_values(again, line - 1, g, place)[:, r]
             drawn.append([again.problem.report(values_b[a], g, r) for a in order])
-        sample = np.array(drawn) * np.sign(solution.problem.factor)
-        if len(sample) < 2:
-            raise DataError("there must be two draws or more", values={"draws": len(sample)})
+        if len(drawn) < 2:
+            raise DataError("there must be two draws or more", values={"draws": len(drawn)})
         tail = (1 - level) / 2
-        apart = sample - sample[:, :1]
+        reported = np.array(drawn)
+        apart, sample = reported - reported[:, :1], sign * reported
         table["lower"] = np.quantile(apart, tail, axis=0)
         table["upper"] = np.quantile(apart, 1 - tail, axis=0)
         best = sample >= sample.max(axis=1, keepdims=True) - 1e-12
         table["probability"] = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
         probability = float(table["probability"].iloc[0])
         if order.size > 1:
-            lower, upper = -float(table["upper"].iloc[1]), -float(table["lower"].iloc[1])
+            ends = (-sign * float(table["lower"].iloc[1]), -sign * float(table["upper"].iloc[1]))
+            lower, upper = min(ends), max(ends)
     if estimate is not None:
         level_of = model.states.lines[line - 1].level[place]
         found = estimate.table.set_index(["line", "regimen", "group", "overlap"])
         keys = [(line, model.regimens[a], group, int(level_of[a])) for a in order]
         behind = found.reindex(pd.MultiIndex.from_tuples(keys))
+        mix = estimate.formulary.observed_care
         for column in ("patients", "ess", "death"):
-            table[column] = behind[column].to_numpy()
+            count = behind[column].to_numpy(np.float64, copy=True)
+            if mix is not None:  # all who were treated in this line and group stand behind the mix
+                count[order == mix] = _whole_line(estimate, line - 1, g)[column]
+            table[column] = count if column == "ess" else count.astype(np.int64)
     runner_up = str(table["regimen"].iloc[1]) if order.size > 1 else ""
     difference = abs(float(table["difference"].iloc[1])) if order.size > 1 else float("nan")
     return Recommendation(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fiac_survival.core.columns import numeric
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.formulary import Formulary
 
@@ -35,7 +36,7 @@ class RelativeEffects:
     Raises
     ------
     DataError
-        If a column is missing, a ratio is not positive, or a source is.
+        If a column is missing, a ratio is not positive, an error negative, or a source missing.
 
     Examples
     --------
@@ -57,10 +58,15 @@ class RelativeEffects:
                 values={"missing": ", ".join(missing)},
             )
         for name in ("hazard_ratio_next", "hazard_ratio_death"):
-            ratio = self.table[name].to_numpy(np.float64)
+            ratio = numeric(self.table[name], name)
             if not (np.isfinite(ratio) & (ratio > 0)).all():
                 row = int(np.flatnonzero(~(np.isfinite(ratio) & (ratio > 0)))[0])
                 raise DataError(f"{name} must be positive", row=row, values={name: ratio[row]})
+        for name in ERRORS:
+            error = numeric(self.table[name], name) if name in self.table else np.zeros(1)
+            if not (np.isfinite(error) & (error >= 0)).all():
+                row = int(np.flatnonzero(~(np.isfinite(error) & (error >= 0)))[0])
+                raise DataError(f"{name} must not be negative", row=row, values={name: error[row]})
         unsourced = self.table["source"].isna() | (self.table["source"].astype(str) == "")
         if unsourced.any():
             row = int(np.flatnonzero(unsourced)[0])
@@ -108,12 +114,14 @@ class RelativeEffects:
         Raises
         ------
         DataError
-            If a regimen or reference is unknown, or a reference has an external effect itself.
+            If a regimen, reference or line is unknown, a reference has an external effect itself, or a
+            regimen has two effects in a line.
         """
         onward, death = next_prob.copy(), death_prob.copy()
         support = None if supported is None else supported.copy()
         names = formulary.regimen_names
         replaced = set(self.table["regimen"])
+        done: set[tuple[int, int]] = set()
         for row in self.table.to_dict("records"):
             for column in ("regimen", "reference"):
                 if row[column] not in names:
@@ -129,11 +137,22 @@ class RelativeEffects:
                 )
             to, source = names.index(row["regimen"]), names.index(row["reference"])
             stated = row.get("line")
-            lines = (
-                slice(None)
-                if stated is None or pd.isna(stated)
-                else slice(int(stated) - 1, int(stated))
-            )
+            lines = list(range(formulary.lines))
+            if stated is not None and not pd.isna(stated):
+                if stated - 1 not in lines:
+                    raise DataError(
+                        "line must be one of the formulary's",
+                        values={"line": stated, "lines": formulary.lines},
+                        remedy="lines are counted from 1",
+                    )
+                lines = [int(stated) - 1]
+            again = [line + 1 for line in lines if (line, to) in done]
+            if again:
+                raise DataError(
+                    "a regimen must have one external effect in a line",
+                    values={"regimen": row["regimen"], "line": again[0]},
+                )
+            done.update((line, to) for line in lines)
             onward[lines, to], death[lines, to] = scale_rates(
                 next_prob[lines, source],
                 death_prob[lines, source],

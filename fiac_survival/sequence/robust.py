@@ -48,10 +48,13 @@ class RobustSolution(Result):
         The policy, as :func:`fiac_survival.sequence.policy_value` and ``simulate`` take it.
     values : list of (G, n, T+1) float64
         Worst-case values in steps.
+    simulated : bool
+        Whether the kernels come from simulated data.
     """
 
     actions: Actions = field(repr=False)
     values: list[Floats] = field(repr=False)
+    simulated: bool = False
     note: str = NOTE
 
 
@@ -98,6 +101,12 @@ def l1_radius(draws: Iterable[SequenceModel], *, level: float = 0.95) -> Floats:
         apart += np.abs(model.death_prob - death).sum(axis=-1)
         apart += np.abs(1.0 - (model.next_prob + model.death_prob).sum(axis=-1) - alive)
         distances.append(apart)
+    if len(distances) != count:
+        raise DataError(
+            "draws must be such that they can be gone through twice",
+            values={"first": count, "then": len(distances)},
+            remedy="pass a list, or KernelDraws",
+        )
     return np.asarray(np.quantile(np.array(distances), level, axis=0))
 
 
@@ -123,7 +132,7 @@ def robust_policy(
     Raises
     ------
     DataError
-        If a distance is not between 0 and 2, or the model has refractory classes.
+        If a distance is not between 0 and 2 or has another shape, or the model has refractory classes.
 
     Examples
     --------
@@ -139,7 +148,13 @@ def robust_policy(
             values={"next_refractory": "given"},
             remedy="make the model without next_refractory",
         )
-    wide = np.broadcast_to(np.asarray(radius, dtype=np.float64), model.next_prob.shape[:4])
+    cells = np.asarray(radius, dtype=np.float64)
+    if cells.shape not in ((), model.next_prob.shape[:4]):
+        raise DataError(
+            "radius must be one number, or one for each kernel",
+            values={"shape": cells.shape, "needed": model.next_prob.shape[:4]},
+        )
+    wide = np.broadcast_to(cells, model.next_prob.shape[:4])
     both = np.append(wide.ravel(), salvage_radius)
     if not ((both >= 0) & (both <= 2)).all():
         bad = both[~((both >= 0) & (both <= 2))][0]
@@ -195,4 +210,6 @@ def robust_policy(
                 "regimen": model.regimens[int(actions[0][g, 0, n_steps])],
             }
         )
-    return RobustSolution(table=pd.DataFrame(rows), actions=actions, values=values)
+    return RobustSolution(
+        table=pd.DataFrame(rows), actions=actions, values=values, simulated=model.simulated
+    )

@@ -99,12 +99,15 @@ class Solution(Result):
         line: int = 1,
         exposed: Iterable[str] = (),
         remaining: float | None = None,
+        refractory: Iterable[str] = (),
+        last: str | None = None,
+        used: Iterable[str] = (),
     ) -> tuple[int, int, int]:
         """Find a profile.
 
         Parameters
         ----------
-        group, line, exposed, remaining
+        group, line, exposed, remaining, refractory, last, used
             As in :meth:`value`.
 
         Returns
@@ -119,7 +122,7 @@ class Solution(Result):
         SupportError
             If no allowed regimens lead to the state.
         """
-        return self._place(group, line, exposed, (), None, (), remaining)
+        return self._place(group, line, exposed, refractory, last, used, remaining)
 
     def value(
         self,

@@ -19,7 +19,8 @@ from fiac_survival.sequence.formulary import Formulary
 from fiac_survival.sequence.histories import Histories, Unit, read_histories
 from fiac_survival.sequence.kernel_estimation import estimate_kernels
 from fiac_survival.sequence.kernel_fitting import Form
-from fiac_survival.sequence.solution import NOTE
+from fiac_survival.sequence.model import SequenceModel
+from fiac_survival.sequence.solution import NOTE, Solution
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -144,7 +145,7 @@ def split_report(
                 salvage_death=salvage_death,
                 **options,
             )
-            chosen = [ARROW.join(model.best_sequences(1, g).sequences[0]) for g in groups]
+            chosen = [_best_sequence(model, solution, g) for g in groups]
             apart = found.contrast("optimal policy", "observed care")
             rows.append(
                 {
@@ -168,6 +169,13 @@ def split_report(
         splits=splits,
         simulated=simulated or h.formulary.simulated,
     )
+
+
+def _best_sequence(model: SequenceModel, solution: Solution, group: str) -> str:
+    try:
+        return ARROW.join(model.best_sequences(1, group, solution=solution).sequences[0])
+    except DataError:  # what is learnt leads to groups with no supported regimen in common
+        return "none is allowed whatever is learnt"
 
 
 def _medians(splits: pd.DataFrame, folds: int, level: float) -> pd.DataFrame:

@@ -112,7 +112,7 @@ class Uncertainty(Result):
     Attributes
     ----------
     table : DataFrame
-        One row a candidate, by descending mean value: sequence, value (mean over the draws), std_dev,
+        One row a candidate, the best on average first: sequence, value (mean over the draws), std_dev,
         lower, upper (quantiles), probability of being best, its Monte Carlo interval, mean regret.
     regret : DataFrame
         sequence, mean, q05, q25, median, q75, q95.
@@ -230,7 +230,8 @@ def uncertainty(
             values={"first": len(optimal), "then": matrix.shape[0]},
             remedy="pass a list, or KernelDraws",
         )
-    return _summary(matrix, sequences, np.array(optimal), name, level, model)
+    sign = -1.0 if options.get("objective") == "cost" else 1.0
+    return _summary(matrix, sequences, np.array(optimal), name, level, model, sign)
 
 
 def _summary(
@@ -240,22 +241,26 @@ def _summary(
     group: str,
     level: float,
     model: SequenceModel,
+    sign: float,
 ) -> Uncertainty:
     allowed = np.asarray(~np.isnan(matrix).any(axis=0))
     matrix, sequences = (
         matrix[:, allowed],
         [s for s, ok in zip(sequences, allowed, strict=True) if ok],
     )
-    # A cost is small where it is best.
-    order = np.argsort(-matrix.mean(axis=0), kind="stable")
+    if not sequences:
+        raise DataError("a candidate must be allowed in every draw", values={"allowed": 0})
+    # A cost is small where it is best: gains are values times the sign.
+    order = np.argsort(-sign * matrix.mean(axis=0), kind="stable")
     matrix, sequences = matrix[:, order], [sequences[i] for i in order]
     n_draws = matrix.shape[0]
-    top = matrix.max(axis=1)
-    is_best = matrix >= top[:, None] - 1e-12
+    gain_of = sign * matrix
+    top = gain_of.max(axis=1)
+    is_best = gain_of >= top[:, None] - 1e-12
     share = is_best / is_best.sum(axis=1, keepdims=True)
     probability = share.mean(axis=0)
-    regret = top[:, None] - matrix
-    gain = top - matrix[:, 0]
+    regret = top[:, None] - gain_of
+    gain = top - gain_of[:, 0]
     z = normal_quantile(level)
     centre = (probability + z**2 / (2 * n_draws)) / (1 + z**2 / n_draws)
     half = np.sqrt(probability * (1 - probability) / n_draws + z**2 / (4 * n_draws**2))
