@@ -526,11 +526,17 @@ def test_a_state_without_support_is_named():
     assert estimated().model(min_ess=None).supported is None
 
 
+def with_the_mix(f):
+    """The formulary without its figures, and with observed care."""
+    regimens = [{"name": r.name, "classes": r.classes} for r in f.regimens]
+    return parse_formulary(
+        f.model_dump() | {"regimens": [*regimens, {"name": "mix", "observed_care": True}]}
+    )
+
+
 def test_observed_care_is_the_mix():
     lines, f = cohort(1500, 1)
-    content = f.model_dump()
-    content["regimens"] = [*content["regimens"], {"name": "mix", "observed_care": True}]
-    f = parse_formulary(content)
+    f = with_the_mix(f)
     for form in ("spline", "product_limit"):
         kernels = estimate_kernels(lines, f, form=form, unit="steps")
         h, fit = kernels.histories, kernels.fit
