@@ -23,6 +23,7 @@ from fiac_survival.sequence import (
     uncertainty,
 )
 from fiac_survival.sequence.recommendation import action_values
+from fiac_survival.sequence.split_patients import _best_sequence
 from tests.sequence.naive import Recursion, random_model
 from tests.sequence.test_kernels_from_data import with_the_mix
 from tests.sequence.test_uncertainty import drawn
@@ -441,6 +442,21 @@ def test_split_reports():
     assert found.note == NOTE
     other = split_report(lines, f, repeats=2, seed=6, **options)
     assert not found.splits["reported"].equals(other.splits["reported"])
+
+
+def test_what_is_learnt_may_leave_no_fixed_sequence():
+    model = random_model(1, n_lines=2, n_regimens=3, allow=1.0)
+    after = np.tile(np.array([0, 1, 0, 1, 0]), (2, 2, 1))
+    allowed = np.ones((2, 3, 2), bool)
+    allowed[1] = [[True, False], [False, True], [False, False]]
+    parts = (model.groups, model.next_prob, model.death_prob, model.salvage_death)
+    names = (model.classes, model.regimens, model.masks)
+    learnt = fs.sequence.SequenceModel(*names, allowed, *parts, group_after=after)
+    said = _best_sequence(learnt, learnt.solve(), "g0")
+    assert said == "none is allowed whatever is learnt"
+    plain = fs.sequence.SequenceModel(*names, allowed, *parts)
+    first = plain.solve().policy("g1")
+    assert _best_sequence(plain, plain.solve(), "g1") == f"{first} → r1"
 
 
 def test_split_reports_refuse():

@@ -518,6 +518,18 @@ def test_product_limit_needs_follow_up_to_the_horizon():
     assert kernels.model().solve().policy("all") == "B"
 
 
+def test_nobody_is_immortal_after_the_last_line():
+    lines, f = cohort(300, 5)
+    kernels = estimate_kernels(lines, f, form="product_limit", unit="steps")
+    short = kernels.estimator.salvage.followed
+    for g in range(2):
+        here = (kernels.histories.salvage_ending >= 0) & (kernels.histories.salvage_group == g)
+        assert short[g] == kernels.histories.salvage_steps[here].max()
+    with pytest.raises(DataError, match='followed to the horizon .group=standard.*form="spline"'):
+        kernels.model(min_ess=0.0, min_events=0.0)
+    assert kernels.model(min_ess=None).n_steps == 48
+
+
 def test_a_state_without_support_is_named():
     with pytest.raises(
         DataError, match="must have an allowed regimen .line=1, exposed=nothing.*observed care mix"
