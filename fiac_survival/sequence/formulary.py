@@ -179,7 +179,7 @@ class Formulary(_Part):
         mixes = [r for r in self.regimens if r.observed_care]
         if len(mixes) > 1 or any(r.classes for r in mixes):
             raise ValueError("observed_care stands for one regimen, which has no classes")
-        known = {"class": set(self.classes), "group": set(self.groups), "regimen": set(names)}
+        known = {"class": [*self.classes], "group": self.groups, "regimen": names}
         used = [("class", c, f"regimen {r.name!r}") for r in self.regimens for c in r.classes]
         used += [("group", g, f"regimen {r.name!r}") for r in self.regimens for g in r.groups or ()]
         used += [("group", g, "group_updates") for u in self.group_updates for g in (u.start, u.to)]
@@ -197,6 +197,8 @@ class Formulary(_Part):
                 raise ValueError(f"{place} names line {line} of {self.lines}")
         if abs(self.n_steps * self.step_months - self.horizon_months) > 1e-9:
             raise ValueError("horizon_months must be a whole number of steps")
+        if any(u.within_months < self.step_months for u in self.group_updates):
+            raise ValueError("within_months must be one step or more")
         return self
 
     @cached_property
@@ -285,7 +287,7 @@ class Formulary(_Part):
             reached = following
         return out
 
-    def economics(self, on_treatment: Floats | None = None) -> dict[str, Floats | None]:
+    def economics(self, on_treatment: Floats | None = None) -> dict[str, Any]:
         """Costs and utilities by step, treatment-free intervals included.
 
         Parameters
@@ -307,6 +309,7 @@ class Formulary(_Part):
             have another shape.
         """
         n_regimens, n_steps = len(self.regimens), self.n_steps
+        full = (self.lines, n_regimens, len(self.groups), self.overlap_levels, n_steps)
         if on_treatment is None:
             ends = np.array([r.treatment_months or np.inf for r in self.regimens])
             on_treatment = np.clip(ends[:, None] / self.step_months - np.arange(n_steps), 0.0, 1.0)
@@ -316,17 +319,13 @@ class Formulary(_Part):
                 "on_treatment must be shares by regimen and step",
                 values={"shape": shares.shape, "needed": (n_regimens, n_steps)},
             )
-        full = (self.lines, n_regimens, len(self.groups), self.overlap_levels, n_steps)
-
-        def wide(by_step: Floats) -> Floats:
-            return np.broadcast_to(by_step[None, :, None, None], full)
-
-        out: dict[str, Floats | None] = dict.fromkeys(
+        out: dict[str, Any] = dict.fromkeys(
             ("utility", "cost", "start_cost", "salvage_utility", "salvage_cost")
         )
         cost = self._figures("cost_month")
         if cost is not None:
-            out["cost"] = wide(cost[:, None] * self.step_months * shares)
+            by_step = cost[:, None] * self.step_months * shares
+            out["cost"] = np.broadcast_to(by_step[None, :, None, None], full)
             amount = self.salvage.cost_month.value if self.salvage.cost_month else 0.0
             out["salvage_cost"] = np.full((len(self.groups), n_steps), amount * self.step_months)
             if any(r.start_cost for r in self.regimens):
@@ -336,7 +335,8 @@ class Formulary(_Part):
         if utility is not None:
             pairs = zip(self.regimens, utility, strict=True)
             off = np.array([r.utility_off.value if r.utility_off else u for r, u in pairs])
-            out["utility"] = wide(utility[:, None] * shares + off[:, None] * (1.0 - shares))
+            by_step = utility[:, None] * shares + off[:, None] * (1.0 - shares)
+            out["utility"] = np.broadcast_to(by_step[None, :, None, None], full)
             if self.salvage.utility is None:
                 raise DataError(
                     "utilities need one for the time after the last line",
@@ -402,7 +402,6 @@ class Formulary(_Part):
         from fiac_survival.sequence.model import SequenceModel
 
         rules = self.constraints
-        money: dict[str, Any] = self.economics(on_treatment)
         return SequenceModel(
             list(self.classes),
             self.regimen_names,
@@ -417,5 +416,5 @@ class Formulary(_Part):
             constraints=Constraints(rules.class_once, rules.forbidden_after, rules.regimen_once),
             simulated=self.simulated if simulated is None else simulated,
             supported=supported,
-            **money,
+            **self.economics(on_treatment),
         )

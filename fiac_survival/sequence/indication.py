@@ -135,9 +135,7 @@ class RegimenModel:
         self._starts.setdefault((line, full), fit.coef)
         return fit
 
-    def probability(
-        self, weights: Floats, *, full: bool = True, train: NDArray[np.bool_] | None = None
-    ) -> Floats:
+    def probability(self, weights: Floats, *, full: bool = True) -> Floats:
         """Probability of the regimen that each row was given.
 
         Parameters
@@ -146,22 +144,19 @@ class RegimenModel:
             Weights of the rows in the fit.
         full : bool, default True
             With confounders, or on the state alone.
-        train : (n,) bool, optional
-            Rows that the fit may use.
 
         Returns
         -------
         (n,) float64
-            Probabilities; 0 for a regimen that the training rows of the line never had.
+            Probabilities; next to 0 for a regimen whose rows in the line have no weight.
         """
         out = np.ones(self.h.line.size)
-        used = weights if train is None else np.where(train, weights, 0.0)
         for line, rows in enumerate(self.rows):
             given = self.given[line]
             if rows.size == 0 or given.size < 2:
                 continue
             x = self.full[line] if full else self.state[line]
-            fit = self._fit(line, x, used, full=full)
+            fit = self._fit(line, x, weights, full=full)
             if full:
                 self.fits[line] = fit
             p = probabilities(x, fit.coef)

@@ -152,10 +152,12 @@ class KernelEstimate(Result):
         Raises
         ------
         DataError
-            If a state that can be reached has no regimen left.
+            If a state that can be reached has no regimen left, or product-limit follow-up of the time
+            after the last line ends too early.
         """
         supported = None
         if min_ess is not None:
+            self._require_followed_salvage()
             supported = self.supported(min_ess=min_ess, min_events=min_events)[0]
         onward, death = self.fit.next_prob, self.fit.death_prob
         if effects is not None:
@@ -167,6 +169,21 @@ class KernelEstimate(Result):
             supported=supported,
             simulated=self.simulated,
         )
+
+    def _require_followed_salvage(self) -> None:
+        """Refuse a product-limit salvage kernel in which those not followed never die."""
+        salvage, f = self.estimator.salvage, self.formulary
+        if salvage is None or salvage.smooth:
+            return
+        alive = 1.0 - self.fit.salvage_death.sum(axis=1)
+        short = (alive > 1e-12) & (salvage.followed < f.n_steps - f.lines)
+        if short.any():
+            g = int(np.flatnonzero(short)[0])
+            raise DataError(
+                "the time after the last line must be followed to the horizon",
+                values={"group": f.groups[g], "steps": int(salvage.followed[g])},
+                remedy='pass salvage_death=, or form="spline"',
+            )
 
     def draws(
         self,

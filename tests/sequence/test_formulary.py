@@ -246,6 +246,10 @@ def test_files_that_cannot_be_read(tmp_path):
             ),
             "group_updates names line 4 of 2",
         ),
+        (
+            content(group_updates=[{"start": "standard", "to": "standard", "within_months": 0.5}]),
+            "within_months must be one step or more",
+        ),
     ],
 )
 def test_rules_of_the_schema(broken, says):

@@ -518,6 +518,18 @@ def test_product_limit_needs_follow_up_to_the_horizon():
     assert kernels.model().solve().policy("all") == "B"
 
 
+def test_nobody_is_immortal_after_the_last_line():
+    lines, f = cohort(300, 5)
+    kernels = estimate_kernels(lines, f, form="product_limit", unit="steps")
+    short = kernels.estimator.salvage.followed
+    for g in range(2):
+        here = (kernels.histories.salvage_ending >= 0) & (kernels.histories.salvage_group == g)
+        assert short[g] == kernels.histories.salvage_steps[here].max()
+    with pytest.raises(DataError, match='followed to the horizon .group=standard.*form="spline"'):
+        kernels.model(min_ess=0.0, min_events=0.0)
+    assert kernels.model(min_ess=None).n_steps == 48
+
+
 def test_a_state_without_support_is_named():
     with pytest.raises(
         DataError, match="must have an allowed regimen .line=1, exposed=nothing.*observed care mix"
@@ -526,11 +538,17 @@ def test_a_state_without_support_is_named():
     assert estimated().model(min_ess=None).supported is None
 
 
+def with_the_mix(f):
+    """The formulary without its figures, and with observed care."""
+    regimens = [{"name": r.name, "classes": r.classes} for r in f.regimens]
+    return parse_formulary(
+        f.model_dump() | {"regimens": [*regimens, {"name": "mix", "observed_care": True}]}
+    )
+
+
 def test_observed_care_is_the_mix():
     lines, f = cohort(1500, 1)
-    content = f.model_dump()
-    content["regimens"] = [*content["regimens"], {"name": "mix", "observed_care": True}]
-    f = parse_formulary(content)
+    f = with_the_mix(f)
     for form in ("spline", "product_limit"):
         kernels = estimate_kernels(lines, f, form=form, unit="steps")
         h, fit = kernels.histories, kernels.fit
