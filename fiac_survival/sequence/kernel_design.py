@@ -260,7 +260,7 @@ def make_design(
             np.full(q * (n_lines + n_regimens), strong),
         ]
     )
-    ridge[0] = 0.0
+    ridge[0] = 1e-6  # nearly free, yet finite where an outcome never happens
     bare = Design(f, basis, ridge, np.ones(ridge.size, dtype=np.bool_))
     seen = np.asarray((np.abs(bare.of_cells(cell, step)) > 0).any(axis=0))
     return Design(f, basis, ridge, seen)

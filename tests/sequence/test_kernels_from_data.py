@@ -352,10 +352,11 @@ def test_data_without_events():
     switches = geometric_lines({"A": (0.1, 0.05)}, 30, 1).assign(end_reason="switch")
     with pytest.raises(DataError, match="after the last line must have deaths.*salvage_death="):
         estimate_kernels(switches, parse_formulary(ONE), unit="steps")
-    with pytest.raises(ConvergenceError, match="hazard model must have an optimum"):
-        estimate_kernels(
-            switches, parse_formulary(ONE), unit="steps", salvage_death=np.full((1, 24), 0.01)
-        )
+    # An outcome that never happens has a hazard next to nothing.
+    found = estimate_kernels(
+        switches, parse_formulary(ONE), unit="steps", salvage_death=np.full((1, 24), 0.01)
+    )
+    assert 0 < found.fit.death_prob.max() < 1e-4
 
 
 def test_histories_need_their_covariates():
