@@ -19,6 +19,7 @@ from fiac_survival.sequence import (
     read_histories,
     recommend,
     robust_policy,
+    split_patients,
     split_report,
     uncertainty,
 )
@@ -165,6 +166,25 @@ def test_the_table_of_a_tree():
     said = r"(line \d( or (earlier|later))?|months to the horizon [≤>] [\d.]+|group is (not )?g\d"
     said += r"|(not )?exposed to c\d)"
     assert all(re.fullmatch(said, c) for c in table["condition"].iloc[1:])
+
+
+def test_shares_and_losses_by_hand():
+    # A kills less in line 1, B in line 2; nobody decides at the horizon.
+    death = np.zeros((2, 2, 1, 1, 4))
+    death[0, 1] = death[1, 0] = 0.15
+    model = fs.sequence.SequenceModel(
+        ["x"], ["A", "B"], [0, 0], np.ones((2, 2, 1), bool), ["all"],
+        np.full((2, 2, 1, 1, 4), 0.1), death, np.full((1, 4), 0.25),
+    )  # fmt: skip
+    tree = policy_tree(model.solve(), leaves=2, depth=1)
+    table = tree.table.set_index("condition")
+    assert table["regimen"].to_dict() == {"every decision": "", "line 1": "A", "line 2": "B"}
+    # Line 2 starts after 1, 2 or 3 steps with probability 0.1 each.
+    assert table.loc["line 1", "share"] == pytest.approx(1 / 1.3)
+    assert table.loc["line 2", "share"] == pytest.approx(0.3 / 1.3)
+    assert table["loss"].to_numpy() == pytest.approx(0.0)
+    assert tree.loss == pytest.approx(0.0)
+    assert tree.seen == pytest.approx(1.0)
 
 
 def follow_table(table, decision):
@@ -442,6 +462,29 @@ def test_split_reports():
     assert found.note == NOTE
     other = split_report(lines, f, repeats=2, seed=6, **options)
     assert not found.splits["reported"].equals(other.splits["reported"])
+
+
+def test_policies_are_chosen_on_other_patients(monkeypatch):
+    lines, f = fs.sequence.examples.cohort(900, seed=3)
+    chosen_on, reported_on = [], []
+    estimate_there, evaluate_here = split_patients.estimate_kernels, split_patients.evaluate
+
+    def estimate_on(h, **options):
+        chosen_on.append(set(h.persons.tolist()))
+        return estimate_there(h, **options)
+
+    def evaluate_on(h, *policies, **options):
+        reported_on.append(set(h.persons.tolist()))
+        return evaluate_here(h, *policies, **options)
+
+    monkeypatch.setattr(split_patients, "estimate_kernels", estimate_on)
+    monkeypatch.setattr(split_patients, "evaluate", evaluate_on)
+    found = split_report(lines, f, folds=3, repeats=1, unit="steps", min_ess=5.0)
+    assert found.splits["fold"].tolist() == [1, 2, 3]
+    assert [len(p) for p in reported_on] == [300] * 3
+    assert set.union(*reported_on) == set(range(900))
+    for chosen, reported in zip(chosen_on, reported_on, strict=True):
+        assert chosen == set(range(900)) - reported
 
 
 def test_what_is_learnt_may_leave_no_fixed_sequence():
