@@ -236,6 +236,7 @@ def frontier(
         first = {
             f"line 1, {name}": priced.regimens[int(actions[0][g, 0, -1])]
             for g, name in enumerate(priced.groups)
+            if priced.states.lines[0].reached[0, g]
         }
         rows.append(
             {
@@ -273,7 +274,7 @@ def shares_of_groups(model: SequenceModel, mix: Mapping[str, float] | None) -> l
     model : SequenceModel
         The model.
     mix : mapping or None
-        Share of each group; None: equal shares.
+        Share of each group; None: equal shares of those in which line 1 starts.
 
     Returns
     -------
@@ -285,13 +286,21 @@ def shares_of_groups(model: SequenceModel, mix: Mapping[str, float] | None) -> l
     DataError
         If a group is unknown, or shares are negative or do not add to 1.
     """
+    starts = model.states.lines[0].reached[0]
     if mix is None:
-        return [1.0 / len(model.groups)] * len(model.groups)
+        return [float(here) / int(starts.sum()) for here in starts]
     unknown = [name for name in mix if name not in model.groups]
     shares = [float(mix.get(name, 0.0)) for name in model.groups]
     if unknown or min(shares) < 0 or abs(sum(shares) - 1.0) > 1e-9:
         raise DataError(
             "mix must give groups shares that add to 1",
             values={"unknown": unknown, "sum": sum(shares)},
+        )
+    learnt = [g for g, s, at in zip(model.groups, shares, starts, strict=True) if s > 0 and not at]
+    if learnt:
+        raise DataError(
+            "mix must give shares to groups in which line 1 starts",
+            values={"group": learnt[0]},
+            remedy="a group without regimens in line 1 is only learnt later",
         )
     return shares

@@ -8,115 +8,30 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.constraints import Constraints
+from fiac_survival.sequence.formulary_parts import (
+    ConstraintRules,
+    GroupUpdate,
+    Name,
+    Part,
+    Regimen,
+    Salvage,
+)
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.model import SequenceModel
 
 Floats = NDArray[np.float64]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Amount(_Part):
-    """A figure and its source.
-
-    Attributes
-    ----------
-    value : float
-        The figure.
-    source : str
-        Publication, price list or assumption it comes from.
-    """
-
-    value: float
-    source: Name
-
-
-class Regimen(_Part):
-    """A regimen of the formulary.
-
-    Attributes
-    ----------
-    name : str
-        Its name.
-    classes : tuple of str
-        Its drug classes; none for "no further therapy" and for the observed care mix.
-    lines : tuple of int, optional
-        Lines for which the label allows it, counted from 1; all by default.
-    groups : tuple of str, optional
-        Groups that are eligible; all by default.
-    label : str
-        What the label says.
-    cost_month, start_cost : Amount, optional
-        Cost of a month on treatment and of starting.
-    utility, utility_off : Amount, optional
-        Utility of a month in the line, and of one after the treatment has stopped.
-    treatment_months : float, optional
-        Planned length of treatment; what remains of the line is free of treatment.
-    observed_care : bool, default False
-        Whether this stands for the mix of regimens observed in a line. It adds no classes to the history:
-        where exposure harms later lines, what follows it is valued too high.
-    """
-
-    name: Name
-    classes: tuple[Name, ...] = ()
-    lines: tuple[int, ...] | None = Field(default=None, min_length=1)
-    groups: tuple[Name, ...] | None = Field(default=None, min_length=1)
-    label: str = ""
-    cost_month: Amount | None = None
-    start_cost: Amount | None = None
-    utility: Amount | None = None
-    utility_off: Amount | None = None
-    treatment_months: float | None = Field(default=None, gt=0)
-    observed_care: bool = False
-
-
-class GroupUpdate(_Part):
-    """A rule by which the group changes when a line ends.
-
-    Attributes
-    ----------
-    start, to : str
-        Group before and after.
-    line : int, optional
-        Line that ends, counted from 1; every line by default.
-    within_months : float
-        The line ended within so many months.
-    """
-
-    start: Name
-    to: Name
-    line: int | None = None
-    within_months: float = Field(gt=0)
-
-
-class Salvage(_Part):
-    """What is known about the time after the last line."""
-
-    cost_month: Amount | None = None
-    utility: Amount | None = None
-
-
-class ConstraintRules(_Part):
-    """Constraints as they stand in the file; see :class:`Constraints`."""
-
-    class_once: tuple[Name, ...] = ()
-    forbidden_after: tuple[tuple[Name, Name], ...] = ()
-    regimen_once: bool = False
-
-
-class Formulary(_Part):
+class Formulary(Part):
     """Everything about a sequence model but its kernels.
 
     Attributes
@@ -181,7 +96,8 @@ class Formulary(_Part):
             raise ValueError("observed_care stands for one regimen, which has no classes")
         known = {"class": [*self.classes], "group": self.groups, "regimen": names}
         used = [("class", c, f"regimen {r.name!r}") for r in self.regimens for c in r.classes]
-        used += [("group", g, f"regimen {r.name!r}") for r in self.regimens for g in r.groups or ()]
+        at = [(f"regimen {r.name!r}", place) for r in self.regimens for place in r.places]
+        used += [("group", g, name) for name, place in at for g in place.groups or ()]
         used += [("group", g, "group_updates") for u in self.group_updates for g in (u.start, u.to)]
         used += [("class", c, "constraints") for c in self.constraints.class_once]
         used += [
@@ -190,7 +106,7 @@ class Formulary(_Part):
         for kind, name, place in used:
             if name not in known[kind]:
                 raise ValueError(f"{place} names the unknown {kind} {name!r}")
-        stated = [(line, f"regimen {r.name!r}") for r in self.regimens for line in r.lines or ()]
+        stated = [(line, name) for name, place in at for line in place.lines or ()]
         stated += [(u.line, "group_updates") for u in self.group_updates if u.line is not None]
         for line, place in stated:
             if not 1 <= line <= self.lines:
@@ -227,9 +143,10 @@ class Formulary(_Part):
         """Where label and eligibility allow a regimen, (L, A, G)."""
         out = np.zeros((self.lines, len(self.regimens), len(self.groups)), dtype=np.bool_)
         for a, regimen in enumerate(self.regimens):
-            lines = [line - 1 for line in regimen.lines or range(1, self.lines + 1)]
-            groups = [self.groups.index(g) for g in regimen.groups or self.groups]
-            out[np.ix_(lines, [a], groups)] = True
+            for place in regimen.places:
+                lines = [line - 1 for line in place.lines or range(1, self.lines + 1)]
+                groups = [self.groups.index(g) for g in place.groups or self.groups]
+                out[np.ix_(lines, [a], groups)] = True
         return out
 
     @cached_property

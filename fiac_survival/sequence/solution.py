@@ -351,16 +351,13 @@ def make_solution(
         With its table.
     """
     steps = problem.horizon
+    starts = np.flatnonzero(model.states.lines[0].reached[0]).tolist()
     table = pd.DataFrame(
         {
-            "group": list(model.groups),
-            "value": [
-                problem.report(values[0][g, 0, steps], g, steps) for g in range(len(model.groups))
-            ],
+            "group": [model.groups[g] for g in starts],
+            "value": [problem.report(values[0][g, 0, steps], g, steps) for g in starts],
             "unit": problem.unit,
-            "regimen": [
-                model.regimens[int(actions[0][g, 0, steps])] for g in range(len(model.groups))
-            ],
+            "regimen": [model.regimens[int(actions[0][g, 0, steps])] for g in starts],
         }
     )
     return Solution(table=table, model=model, problem=problem, values=values, actions=actions)

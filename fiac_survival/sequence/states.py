@@ -196,6 +196,27 @@ class StateSpace:
                 )
 
 
+def starting_groups(model: ModelParts) -> NDArray[np.bool_]:
+    """Find the groups in which line 1 starts: all but those that are only learnt later.
+
+    Parameters
+    ----------
+    model : ModelParts
+        The model.
+
+    Returns
+    -------
+    (G,) bool
+        False for a group that is allowed no regimen in line 1 and that another group changes to.
+    """
+    n_groups = len(model.groups)
+    learnt = np.zeros(n_groups, dtype=np.bool_)
+    if model.group_after is not None:
+        own = np.arange(n_groups)[None, :, None]
+        learnt[np.unique(model.group_after[model.group_after != own])] = True
+    return np.asarray(~learnt | model.allowed[0].any(axis=0))
+
+
 def build_states(model: ModelParts) -> StateSpace:
     """Find the states of each line.
 
@@ -230,9 +251,8 @@ def build_states(model: ModelParts) -> StateSpace:
             values={"bits": bits},
             remedy="merge classes, or drop regimen_once",
         )
-    n_groups = len(model.groups)
     code = np.array([space.code(0)], dtype=np.int64)
-    reached = np.ones((1, n_groups), dtype=np.bool_)
+    reached = starting_groups(model)[None]
     lines = []
     for line in range(model.n_lines):
         current, code, reached = _expand(model, space, line, code, reached)

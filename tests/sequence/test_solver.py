@@ -246,3 +246,33 @@ def test_support_by_overlap_level():
             death_prob=model.death_prob,
             supported=supported[0],
         )
+
+
+def test_groups_that_are_only_learnt():
+    """A group without regimens in line 1 that others change to is no group to start in."""
+    whole = random_model(41, learning=True, n_groups=3, allow=1.0)
+    after = np.array(whole.group_after)
+    after[0, :2, 0] = 2
+    parts = {
+        name: getattr(whole, name)
+        for name in ("classes", "regimens", "groups", "next_prob", "death_prob", "salvage_death")
+    }
+    allowed = np.array(whole.allowed)
+    allowed[0, :, 2] = False
+    model = SequenceModel(**parts, allowed=allowed, regimen_classes=whole.masks, group_after=after)
+    again = SequenceModel(
+        **parts, allowed=whole.allowed, regimen_classes=whole.masks, group_after=after
+    )
+    solution = model.solve()
+    assert solution.table["group"].tolist() == ["g0", "g1"]
+    for group in ("g0", "g1"):
+        assert solution.value(group) == again.solve().value(group)
+        assert model.best_sequences(2, group).sequences == again.best_sequences(2, group).sequences
+    with pytest.raises(SupportError, match="can be reached in this group"):
+        solution.value("g2")
+    cost = dict.fromkeys(model.regimens, 1.0)
+    assert model.frontier(cost=cost).mix == {"g0": 0.5, "g1": 0.5, "g2": 0.0}
+    with pytest.raises(DataError, match="in which line 1 starts.*g2"):
+        model.frontier(cost=cost, mix={"g2": 1.0})
+    with pytest.raises(DataError, match="must have an allowed regimen.*line=1.*g2"):
+        SequenceModel(**parts, allowed=allowed, regimen_classes=whole.masks)
