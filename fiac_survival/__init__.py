@@ -18,7 +18,7 @@ from fiac_survival._version import __version__
 from fiac_survival.core import Outcome, errors
 
 if TYPE_CHECKING:
-    from fiac_survival import cohort, compare, datasets, report, sequence, study, survival
+    from fiac_survival import cohort, compare, datasets, report, sequence, simulate, study, survival
 
 __all__ = [
     "Outcome",
@@ -29,11 +29,14 @@ __all__ = [
     "errors",
     "report",
     "sequence",
+    "simulate",
     "study",
     "survival",
 ]
 
-_LAZY = frozenset({"cohort", "compare", "datasets", "report", "sequence", "study", "survival"})
+_LAZY = frozenset(
+    {"cohort", "compare", "datasets", "report", "sequence", "simulate", "study", "survival"}
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,388 @@
+"""Simulated myeloma patients with a known truth: lines of therapy confounded by indication.
+
+Hazards of moving on and of death in each line are a baseline (by line and eligibility for a transplant)
+times ratios: of the regimen against the average mix (a network meta-analysis), of cytogenetic risk and
+frailty, of an early relapse, of overlap with classes given before, and of severity at the line's start.
+Severity is new at each line; the severe are given antibodies against CD38 more often and fare worse, so
+that an analysis that does not ask who was severe finds these drugs harmful. Averaged over severity the
+model is a :class:`~fiac_survival.sequence.SequenceModel`: the truth. Everything is simulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fiac_survival.core.errors import DataError
+from fiac_survival.core.seeds import stream
+from fiac_survival.sequence import Formulary, SequenceModel, read_formulary
+from fiac_survival.sequence.kernel_fitting import to_kernels
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FILE = Path(__file__).parent.parent / "sequence" / "formularies" / "myeloma.toml"
+
+# Monthly hazards of the average mix by line: fitted so that the simulated course meets the published one.
+NEXT = {"transplant": (0.0330, 0.0170, 0.030, 0.042), "other": (0.0212, 0.0180, 0.030, 0.042)}
+DEATH = {"transplant": (0.0013, 0.0045, 0.010, 0.030), "other": (0.0120, 0.0180, 0.009, 0.030)}
+AFTER_LAST = 0.055
+NO_EVENT_MONTHS = 5  # induction and transplant: nobody leaves line 1 before
+SHARES = {"transplant": 0.24, "fit": 0.42, "frail": 0.34}
+HIGH_RISK = 0.34
+SEVERE = 0.40
+RATIO = {  # next line, death
+    "high risk": (1.7, 1.6),
+    "frail": (1.0, 1.6),
+    "severe": (1.4, 1.9),
+}
+EARLY_NEXT, EARLY_DEATH = (4.54, 1.5, 1.5), 1.93
+OVERLAP_NEXT, OVERLAP_DEATH = (1.0, 1.25, 1.5), (1.0, 1.1, 1.2)
+
+# Network meta-analysis against the average mix: relapse and mortality (IHME, vivarium_research).
+EFFECT_FIRST = {
+    "VRd + transplant": (0.724, 1.029),
+    "VTd + transplant": (0.724, 1.029),
+    "DVTd + transplant": (0.333, 0.473),
+    "VMP": (1.204, 0.949),
+    "Rd": (1.524, 1.282),
+    "VRd": (1.062, 1.034),
+    "DRd": (0.808, 0.872),
+}
+EFFECT_LATER = {
+    "Rd": (1.439, 1.196),
+    "DRd": (0.489, 0.763),
+    "KRd": (0.968, 0.862),
+    "Vd": (1.310, 1.336),
+    "Kd": (1.310, 1.336),
+    "DVd": (0.640, 0.761),
+    "IsaKd": (0.640, 0.761),
+    "Pd": (1.439, 1.196),
+    "IsaPd": (0.489, 0.763),
+    "BCMA": (0.800, 0.850),  # assumed: the meta-analysis has none
+    "bendamustine": (1.223, 0.936),
+}
+USE = (
+    {
+        "VRd + transplant": 0.55,
+        "VTd + transplant": 0.29,
+        "DVTd + transplant": 0.16,
+        "VMP": 0.27,
+        "Rd": 0.31,
+        "VRd": 0.20,
+        "DRd": 0.22,
+    },
+    {"Rd": 0.22, "DRd": 0.18, "KRd": 0.10, "Vd": 0.12, "Kd": 0.08, "DVd": 0.18, "IsaKd": 0.12},
+    {
+        "Rd": 0.06,
+        "DRd": 0.09,
+        "KRd": 0.05,
+        "Vd": 0.05,
+        "Kd": 0.10,
+        "DVd": 0.10,
+        "IsaKd": 0.10,
+        "Pd": 0.25,
+        "IsaPd": 0.15,
+        "bendamustine": 0.05,
+    },
+    {
+        "Vd": 0.06,
+        "Kd": 0.10,
+        "IsaKd": 0.10,
+        "Pd": 0.30,
+        "IsaPd": 0.15,
+        "BCMA": 0.15,
+        "bendamustine": 0.14,
+    },
+)
+AVOID_OVERLAP = 0.8
+FRAIL_USE = {"Rd": 3.0, "VRd": 0.3}  # in line 1, times as often as in the fit
+
+
+@cache
+def formulary() -> Formulary:
+    """Read the formulary of myeloma that comes with the package.
+
+    Returns
+    -------
+    Formulary
+        Four lines, 120 months, 12 groups.
+    """
+    return read_formulary(FILE)
+
+
+def _of_group(name: str) -> tuple[str, bool, bool, bool]:
+    return (
+        "transplant" if name.startswith("transplant") else "other",
+        "high risk" in name,
+        name.startswith("frail"),
+        "early" in name,
+    )
+
+
+def _centred(kind: int, name: str, share: float) -> tuple[float, float]:
+    """Ratios of those without and with a feature whose average over the patients is 1."""
+    ratio = RATIO[name][kind]
+    low = 1.0 / (1.0 - share + share * ratio)
+    return low, low * ratio
+
+
+@cache
+def hazards() -> tuple[Floats, Floats]:
+    """Monthly probabilities of moving on and of death by severity.
+
+    Returns
+    -------
+    onward, death : (L, A, G, H, 2, T) float64
+        The last but one axis: not severe, severe.
+    """
+    f = formulary()
+    shape = (f.lines, len(f.regimens), len(f.groups), f.overlap_levels, 2, f.n_steps)
+    frail_share = SHARES["frail"] / (SHARES["fit"] + SHARES["frail"])
+    rates = []
+    for kind, base in ((0, NEXT), (1, DEATH)):
+        rate = np.zeros(shape)
+        overlap = np.array((OVERLAP_NEXT, OVERLAP_DEATH)[kind])[:, None, None]
+        severity = np.array(_centred(kind, "severe", SEVERE))[None, :, None]
+        for line in range(f.lines):
+            effects = EFFECT_FIRST if line == 0 else EFFECT_LATER
+            for a, regimen in enumerate(f.regimen_names):
+                effect = effects.get(regimen, (1.0, 1.0))[kind]
+                for g, group in enumerate(f.groups):
+                    eligible, high, frail, early = _of_group(group)
+                    value = base[eligible][line] * effect
+                    value *= _centred(kind, "high risk", HIGH_RISK)[high]
+                    if eligible == "other":
+                        value *= _centred(kind, "frail", frail_share)[frail]
+                    if early and line > 0:
+                        value *= EARLY_NEXT[line - 1] if kind == 0 else EARLY_DEATH
+                    rate[line, a, g] = value * overlap * severity
+        for g, group in enumerate(f.groups):
+            if _of_group(group)[0] == "transplant":
+                rate[0, :, g, :, :, :NO_EVENT_MONTHS] *= 0.0 if kind == 0 else 0.5
+        rates.append(rate)
+    total = rates[0] + rates[1]
+    leave = -np.expm1(-total)
+    safe = np.where(total > 0, total, 1.0)
+    return leave * rates[0] / safe, leave * rates[1] / safe
+
+
+@cache
+def truth() -> SequenceModel:
+    """Model that the simulated patients follow, severity averaged.
+
+    Returns
+    -------
+    SequenceModel
+        Marked as simulated.
+
+    Examples
+    --------
+    >>> truth().best_sequences(1, "fit, standard risk").sequences[0][0]
+    'DRd'
+    """
+    f = formulary()
+    onward, death = to_kernels(*hazards())
+    share = np.array([1.0 - SEVERE, SEVERE])
+    steps = np.arange(f.n_steps)
+    salvage = np.broadcast_to(AFTER_LAST * (1.0 - AFTER_LAST) ** steps, (len(f.groups), f.n_steps))
+    return f.model(
+        np.einsum("laghst,s->laght", onward, share),
+        np.einsum("laghst,s->laght", death, share),
+        salvage,
+        simulated=True,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MyelomaLines:
+    """Simulated patients and their lines of therapy. Simulated.
+
+    Attributes
+    ----------
+    person : DataFrame
+        person, group, diagnosis and follow_up_end (days since the first day of the study), death (or
+        missing).
+    lines : DataFrame
+        person, line, regimen, group, severe, start, ttnt (days), end_reason: up to the time after the
+        last line.
+    formulary : Formulary
+        Of the regimens.
+    """
+
+    person: pd.DataFrame
+    lines: pd.DataFrame
+    formulary: Formulary
+    simulated: bool = True
+
+
+def myeloma_lines(
+    n: int,
+    *,
+    seed: int,
+    confounding: float = 1.2,
+    years: float = 4.0,
+    cut_off: float = 9.0,
+) -> MyelomaLines:
+    """Simulate patients and their lines of therapy.
+
+    Parameters
+    ----------
+    n : int
+        Patients.
+    seed : int
+        Root of the random streams; blocks of 10,000 patients have their own, so that the first patients
+        of a larger simulation are those of a smaller one.
+    confounding : float, default 1.2
+        Log odds by which severity moves the choice towards antibodies against CD38; 0 is a trial.
+    years, cut_off : float
+        Diagnoses are spread over so many years; follow-up ends so many years after the first day.
+
+    Returns
+    -------
+    MyelomaLines
+        Marked as simulated.
+
+    Raises
+    ------
+    DataError
+        If n is not positive or the cut-off is before the last diagnosis.
+
+    Examples
+    --------
+    >>> found = myeloma_lines(100, seed=1)
+    >>> found.person["person"].nunique(), found.simulated
+    (100, True)
+    """
+    if n < 1 or not 0 < years < cut_off:
+        raise DataError(
+            "n must be positive, and the cut-off after the last diagnosis",
+            values={"n": n, "years": years, "cut_off": cut_off},
+        )
+    people: list[pd.DataFrame] = []
+    lines: list[pd.DataFrame] = []
+    for block, first in enumerate(range(0, n, 10_000)):
+        rng = stream(seed, "myeloma", block)
+        person, line = _block(rng, 10_000, confounding, years, cut_off)
+        keep = min(10_000, n - first)
+        for table, parts in ((person, people), (line, lines)):
+            part = table[table["person"] < keep].copy()
+            part["person"] += first
+            parts.append(part)
+    return MyelomaLines(
+        pd.concat(people, ignore_index=True), pd.concat(lines, ignore_index=True), formulary()
+    )
+
+
+def _block(
+    rng: np.random.Generator, n: int, confounding: float, years: float, cut_off: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    f = formulary()
+    names, groups = np.array(f.regimen_names), np.array(f.groups)
+    onward, death = to_kernels(*hazards())
+    stay = np.maximum(1.0 - (onward + death).sum(axis=-1, keepdims=True), 0.0)
+    cumulative = np.cumsum(np.concatenate([onward, death, stay], axis=-1), axis=-1)
+    kind = rng.choice(3, n, p=list(SHARES.values()))
+    group = 2 * kind + (rng.random(n) < HIGH_RISK)
+    first_group = group.copy()
+    month = 30.4375
+    diagnosis = np.floor(rng.random(n) * years * 365.25).astype(np.int64)
+    start = diagnosis + rng.integers(5, 45, n)
+    end = np.full(n, int(cut_off * 365.25))
+    died_on = np.full(n, -1, dtype=np.int64)
+    exposed = np.zeros(n, dtype=np.int64)
+    active = np.arange(n)
+    rows: list[pd.DataFrame] = []
+    for line in range(f.lines + 1):
+        m = active.size
+        if m == 0:
+            break
+        severe = rng.random(m) < SEVERE
+        u, wobble = rng.random(m), rng.random(m)
+        if line < f.lines:
+            regimen = _choose(rng, f, line, group[active], exposed[active], severe, confounding)
+            common = np.bitwise_count(f.masks[regimen] & exposed[active]).astype(np.int64)
+            level = np.minimum(common, f.overlap_levels - 1)
+            table = cumulative[line, regimen, group[active], level, severe.astype(int)]
+            drawn = (u[:, None] > table).sum(axis=1).clip(max=2 * f.n_steps)
+            moved, died = drawn < f.n_steps, (drawn >= f.n_steps) & (drawn < 2 * f.n_steps)
+            steps = np.where(drawn == 2 * f.n_steps, 40 * f.n_steps, drawn % f.n_steps + 1)
+            shown = names[regimen]
+        else:
+            regimen = np.full(m, -1)
+            steps = np.ceil(np.log(u) / np.log1p(-AFTER_LAST)).astype(np.int64).clip(min=1)
+            moved, died = np.zeros(m, dtype=bool), np.ones(m, dtype=bool)
+            shown = np.full(m, "later")
+        days = np.maximum(np.floor((steps - wobble) * month), 1).astype(np.int64)
+        left = end[active] - start[active]
+        cut = days > left
+        moved, died = moved & ~cut, died & ~cut
+        days = np.minimum(days, np.maximum(left, 0))
+        reason = np.where(moved, "switch", np.where(died, "death", "censored"))
+        rows.append(
+            pd.DataFrame(
+                {
+                    "person": active,
+                    "line": line + 1,
+                    "regimen": shown,
+                    "group": groups[first_group[active]],
+                    "severe": severe.astype(np.int64),
+                    "start": start[active],
+                    "ttnt": days,
+                    "end_reason": reason,
+                }
+            )
+        )
+        died_on[active[died]] = (start[active] + days)[died]
+        if line < f.lines:
+            exposed[active] |= f.masks[regimen]
+            if f.group_after is not None:
+                at = np.minimum(steps, f.n_steps) - 1
+                group[active] = np.where(
+                    moved, f.group_after[line, group[active], at], group[active]
+                )
+        start[active] += days
+        active = active[moved]
+    person = pd.DataFrame(
+        {
+            "person": np.arange(n),
+            "group": groups[first_group],
+            "diagnosis": diagnosis,
+            "follow_up_end": np.where(died_on >= 0, died_on, end),
+            "death": pd.array(np.where(died_on >= 0, died_on, 0), dtype="Int64"),
+        }
+    )
+    person.loc[died_on < 0, "death"] = pd.NA
+    lines = pd.concat(rows, ignore_index=True).sort_values(["person", "line"], kind="stable")
+    return person, lines.reset_index(drop=True)
+
+
+def _choose(
+    rng: np.random.Generator,
+    f: Formulary,
+    line: int,
+    group: Ints,
+    exposed: Ints,
+    severe: NDArray[np.bool_],
+    confounding: float,
+) -> Ints:
+    """Regimens as doctors choose them: by use, eligibility, earlier classes and severity."""
+    use = np.array([USE[line].get(name, 0.0) for name in f.regimen_names])
+    weight = use[None] * f.allowed[line][:, group].T
+    if line == 0:
+        frail = np.array([_of_group(name)[2] for name in f.groups])[group]
+        times = np.array([FRAIL_USE.get(name, 1.0) for name in f.regimen_names])
+        weight = np.where(frail[:, None], weight * times[None], weight)
+    overlap = np.bitwise_count(f.masks[None] & exposed[:, None]).astype(np.float64)
+    weight = weight * np.exp(-AVOID_OVERLAP * overlap)
+    anti_cd38 = 1 << list(f.classes).index("anti_cd38")
+    weight *= np.exp(confounding * severe[:, None] * ((f.masks & anti_cd38) > 0)[None])
+    cumulative: Any = np.cumsum(weight / weight.sum(axis=1, keepdims=True), axis=1)
+    return np.asarray((rng.random(group.size)[:, None] > cumulative).sum(axis=1)).clip(
+        max=len(f.regimens) - 1
+    )
