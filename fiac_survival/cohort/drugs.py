@@ -144,10 +144,11 @@ class DrugTable(BaseModel):
         Returns
         -------
         list of Drug
-            By name; procedures that prepare a treatment are left out.
+            By name; apheresis is left out unless it stands alone.
         """
         chosen = [drug for i, drug in enumerate(self.drugs) if (mask >> i) & 1]
-        return sorted((d for d in chosen if d.role != "apheresis"), key=lambda d: d.name)
+        given = [drug for drug in chosen if drug.role != "apheresis"]
+        return sorted(given or chosen, key=lambda drug: drug.name)
 
     def regimen(self, mask: int) -> str:
         """Canonical name of a set of drugs.

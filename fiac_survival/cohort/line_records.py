@@ -193,7 +193,8 @@ def from_frames(exposures: Any, follow_up: Any, drugs: DrugTable) -> Records:
     _present(frame["person"].isna(), "person")
     start, missing = days_of(frame["date"], "date")
     _present(missing, "date")
-    drug = frame["drug"].map(drugs.codes).fillna(-1).to_numpy(dtype=np.int64)
+    numbers = frame["drug"].map(drugs.codes).fillna(-1)
+    drug: Ints = np.asarray(numbers.to_numpy(), dtype=np.int64)
     end = start + np.where(drug >= 0, drugs.days[drug], 1) - 1
     if "end" in frame:
         given, absent = days_of(frame["end"], "end")

@@ -1,11 +1,12 @@
 r"""Lines of therapy from dated records of treatment.
 
-A record covers days :math:`[s, e]`: from its date to its end, or as many days as the drug table says. Records
-are cut into regimens and these are joined into lines by a rule set (:class:`LineRules`), one interpreter for
-all. For line :math:`l` of a patient whose follow-up ends on day :math:`c` (death or last news):
+A record covers days :math:`[s, e]`: from its date to its end, or as many days as the drug table says.
+Records are cut into regimens and these are joined into lines by a rule set (:class:`LineRules`), one
+interpreter for all. For line :math:`l` of a patient whose follow-up ends on day :math:`c` (death or last
+news):
 
-- ``ttnt`` :math:`= s_{l+1} - s_l`, in the last line :math:`c - s_l`: time to next treatment, death or the end
-  of follow-up, in days;
+- ``ttnt`` :math:`= s_{l+1} - s_l`, in the last line :math:`c - s_l`: days to the next treatment, to death
+  or to the end of follow-up;
 - ``gap`` :math:`= s_{l+1} - e_l - 1`, in the last line :math:`c - e_l`: days without treatment at its end;
 - ``end_reason``: planned stop if the gap is longer than the rule set's `stop_days`; else switch, or in the
   last line death or censored. Records of care do not say why a treatment ended: "planned stop" is a break

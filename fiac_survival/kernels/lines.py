@@ -28,7 +28,9 @@ BEFORE = 6  # largest treatment-free time before a transplant that belongs to th
 TANDEM = 7  # a transplant this soon after the line's first belongs to the line
 AFTER = 8  # any regimen that starts this soon after a transplant belongs to the line
 AFTER_SINGLE = 9  # so does a single drug of a set
-MAINTENANCE_WITHIN = 10  # maintenance starts within this time after the regimen before; 0: no such rule
+MAINTENANCE_WITHIN = (
+    10  # maintenance starts within this time after the regimen before; 0: no such rule
+)
 MAINTENANCE_MINIMUM = 11  # and lasts longer than this
 MAINTENANCE_PREVIOUS = 12  # after a combination that lasted longer than this
 CELL_WITHIN = 13  # apheresis counts if a cell therapy follows within this time; 0: never
@@ -106,7 +108,11 @@ def _drop(
     """Day on which drugs were given up, if record j shows that one was; else NEVER."""
     cut = NEVER
     for d in range(last.size):
-        if (mask >> d) & 1 and start[j] - last[d] - 1 > rule[GAP] and (cut == NEVER or last[d] < cut):
+        if (
+            (mask >> d) & 1
+            and start[j] - last[d] - 1 > rule[GAP]
+            and (cut == NEVER or last[d] < cut)
+        ):
             cut = last[d]
     if cut == NEVER:
         return cut

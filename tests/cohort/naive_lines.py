@@ -188,9 +188,10 @@ def without_addition(r, line, rules):
         since = r.start - day
         if t.after_days is not None and since <= t.after_days:
             return True
-        if len(r.drugs) == 1 and t.single_after_days is not None and since <= t.single_after_days:
-            if t.single_after_drugs is None or r.drugs <= set(t.single_after_drugs):
-                return True
+        single = len(r.drugs) == 1 and t.single_after_days is not None
+        named = t.single_after_drugs is None or r.drugs <= set(t.single_after_drugs)
+        if single and since <= t.single_after_days and named:
+            return True
     m = rules.maintenance
     if m is not None and before is not None and len(r.drugs) == 1 < len(before.drugs):
         fits = r.drugs <= set(m.drugs) or (

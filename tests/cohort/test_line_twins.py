@@ -123,7 +123,7 @@ def compare(patients, scale, rules):
         assert mine["line"].tolist() == list(range(1, len(plain) + 1))
         starts = (mine["start"].to_numpy() - DAY_ZERO) // np.timedelta64(1, "D")
         assert starts.tolist() == [start for start, _, _ in plain]
-        names = ["+".join(sorted(drugs - {"apheresis"})) for _, _, drugs in plain]
+        names = ["+".join(sorted(drugs - {"apheresis"} or drugs)) for _, _, drugs in plain]
         assert mine["regimen"].tolist() == names
         ends = (mine["end"].to_numpy() - DAY_ZERO) // np.timedelta64(1, "D")
         for k, (start, end, _) in enumerate(plain):
@@ -132,13 +132,13 @@ def compare(patients, scale, rules):
 
 
 @pytest.mark.parametrize("name", RULE_SETS)
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(patients=histories, scale=st.sampled_from([5, 13, 31]))
 def test_shipped_rules(name, patients, scale):
     compare(patients, scale, LineRules.load(name))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(patients=histories, scale=st.sampled_from([5, 13, 31]), rules=rule_sets())
 def test_generated_rules(patients, scale, rules):
     compare(patients, scale, rules)
