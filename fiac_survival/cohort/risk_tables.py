@@ -72,6 +72,7 @@ def risk_table(
     [6.5, 8.0]
     """
     if isinstance(analysis, pd.DataFrame):
+        _require_rows(len(analysis))
         own = engine if isinstance(engine, Engine) else connect(engine or "duckdb")
         try:
             _require(list(analysis.columns), by, time, event, entry, strata)
@@ -82,6 +83,11 @@ def risk_table(
                 own.close()
     _require(list(analysis.columns), by, time, event, entry, strata)
     return _count(analysis, by, time, event, entry, strata)
+
+
+def _require_rows(rows: int) -> None:
+    if not rows:
+        raise DataError("an outcome needs at least one row", remedy="check the selection")
 
 
 def _groups(by: str | Sequence[str] | None) -> list[str]:
@@ -152,8 +158,7 @@ def _count(
 
 def _check(cells: pd.DataFrame, named: dict[str, str]) -> None:
     """Refuse cells that no outcome has; counts are of rows."""
-    if cells.empty:
-        raise DataError("an outcome needs at least one row", remedy="check the selection")
+    _require_rows(len(cells))
     n = cells["n"].to_numpy()
 
     def refuse(bad: Any, rule: str, show: list[str], remedy: str) -> None:

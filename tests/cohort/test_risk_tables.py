@@ -92,4 +92,8 @@ def test_refusals(engine):
     refuse("time must not be negative.*time=-1", good.assign(time=[-1, 2, 3]))
     refuse("entry must be before time: 3 rows.*entry=1, time=1", good.assign(entry=[1, 2, 3]))
     refuse("event must be a code 0.*event=-1", good.assign(event=[-1, 0, 1]))
-    refuse("at least one row", good.iloc[:0])
+    with pytest.raises(DataError, match="at least one row"):
+        fs.cohort.risk_table(good.iloc[:0], by="g")
+    nobody = engine.register(good, table="bad").filter(lambda t: t.time > 9)
+    with pytest.raises(DataError, match="at least one row"):
+        fs.cohort.risk_table(nobody, by="g")
