@@ -302,6 +302,32 @@ def from_engine(
     DataError
         If a column is missing or a value breaks a rule.
     """
+    rows = with_days(exposures, follow_up, drugs)
+    yield from _cut_into_blocks(rows.to_pyarrow_batches(), records_per_block)
+
+
+def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
+    """Query that numbers drugs, turns dates into days and sorts by patient, day and drug.
+
+    Parameters
+    ----------
+    exposures : ibis.Table
+        person, date, drug; `end` if known.
+    follow_up : ibis.Table or None
+        person, follow_up_end; `death` if known.
+    drugs : DrugTable
+        Numbers of drugs.
+
+    Returns
+    -------
+    ibis.Table
+        person, fs_start, fs_end, fs_drug, drug; with follow-up also fs_horizon, fs_died.
+
+    Raises
+    ------
+    DataError
+        If a column is missing.
+    """
     import ibis
 
     _require_columns(list(exposures.columns), ["person", "date", "drug"], "exposures")
@@ -330,8 +356,7 @@ def from_engine(
         )
         rows = rows.left_join(known_to, rows.person == known_to.fs_person)
         chosen += ["fs_horizon", "fs_died"]
-    rows = rows.select(chosen).order_by(["person", "fs_start", "fs_drug", "fs_end"])
-    yield from _cut_into_blocks(rows.to_pyarrow_batches(), records_per_block)
+    return rows.select(chosen).order_by(["person", "fs_start", "fs_drug", "fs_end"])
 
 
 def _cut_into_blocks(batches: Any, records_per_block: int) -> Iterator[Records]:
