@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import fiac_survival as fs
 from fiac_survival.cohort.line_rules import LineRules
-from tests.cohort.naive_lines import lines_of
+from tests.kernels.naive_lines import lines_of
 
 DRUGS = fs.cohort.DrugTable.load("myeloma")
 SOME = [

@@ -10,7 +10,7 @@ import pytest
 from fiac_survival.cohort import canonical
 from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.line_records import with_days
-from fiac_survival.cohort.quality import RULES
+from fiac_survival.cohort.quality_rules import RULES
 
 TYPES = {
     "key": "int64",

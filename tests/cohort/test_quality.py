@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import fiac_survival as fs
-from fiac_survival.cohort.quality import RULES
+from fiac_survival.cohort.quality_rules import RULES
 from fiac_survival.core.errors import DataError
 from tests.cohort.test_reading import dates, good_tables, write
 
