@@ -8,10 +8,11 @@ step that is left out and a penalty for wrong times, the temporal recurrence of 
    \qquad \ell(t_x,t_y) = T\,\frac{|t_x-t_y|}{\max(t_x,t_y)},
 
 where :math:`t_x` and :math:`t_y` are the times since the last aligned pair, accumulated through what was
-left out in between; the first pair of an alignment has none, and two times of 0 agree. A new alignment starts
-at :math:`f_j=0` (local), or at :math:`f_j=-gj`, so that steps left out before it count (end to end); there
-an alignment that ends at step j also pays :math:`g(m-j)`. Among equal values a new start is taken before a
-pair, a pair before an event left out, that before a step left out.
+left out in between; the first pair of an alignment has none, and two times of 0 agree. A new alignment
+starts at :math:`f_j=0` (local), or at :math:`f_j=-gj`, so that steps left out before it count (end to end);
+there an alignment that ends at step j also pays :math:`g(m-j)`. Each cell keeps one way to it. Among equal
+values that is, in this order: no alignment, a further pair, an event left out, a step left out, a first
+pair.
 
 Every pair (i, j) that ends an alignment is a candidate: the days from its first to its last event, with
 its score. The best set of candidates of which no two share a day is found by weighted interval scheduling,
@@ -132,7 +133,7 @@ def align_records(
                             longer = max(t_x, t_y)
                             if longer > 0:
                                 pair -= rush * abs(t_x - t_y) / longer
-                        if pair > new:
+                        if old_begin >= 0 and pair > new:
                             new = pair
                             way = 1
                         if begin[c] >= 0 and value[c] - gap > new:
@@ -141,6 +142,9 @@ def align_records(
                         if begin[c - 1] >= 0 and value[c - 1] - gap > new:
                             new = value[c - 1] - gap
                             way = 3
+                        if old_begin < 0 and pair > new:
+                            new = pair
+                            way = 1
                         kept = value[c]
                         kept_begin = begin[c]
                         kept_begin_step = begin_step[c]
@@ -160,7 +164,11 @@ def align_records(
                             step_time[c] = 0
                             score = new if local else new - gap * (m - j)
                             total = best[before[begin[c]]] + score
-                            if score > least and total > best[i + 1] + TIE:
+                            better = total > best[i + 1] + TIE
+                            if not better and out_regimen[e] >= 0:
+                                # As good, but of fewer stretches.
+                                better = total > best[i + 1] - TIE and score > out_score[e] + TIE
+                            if better and score > least:
                                 best[i + 1] = total
                                 out_regimen[e] = r
                                 out_begin[e] = begin_of_record + begin[c]

@@ -20,6 +20,11 @@ from fiac_survival.sequence.relative_effects import RelativeEffects
 from fiac_survival.sequence.robust import RobustSolution, l1_radius, robust_policy
 from fiac_survival.sequence.solution import Solution
 from fiac_survival.sequence.split_patients import SplitReport, split_report
+from fiac_survival.sequence.state_clusters import (
+    StateClusters,
+    cluster_state_sequences,
+    discrepancy,
+)
 from fiac_survival.sequence.state_distances import (
     DistanceBlock,
     StateDistances,
@@ -48,8 +53,11 @@ __all__ = [
     "SequenceModel",
     "Solution",
     "SplitReport",
+    "StateClusters",
     "StateDistances",
     "Uncertainty",
+    "cluster_state_sequences",
+    "discrepancy",
     "estimate_kernels",
     "evaluate",
     "examples",
