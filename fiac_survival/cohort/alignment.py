@@ -31,6 +31,7 @@ from fiac_survival.kernels.alignment import align_records
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+MOST_DAYS = 1_000_000
 OtherDrugs = Literal["refuse", "drop", "keep"]
 Extent = Literal["end_to_end", "local"]
 
@@ -240,11 +241,17 @@ def _read(
         if other_drugs == "drop":
             keep = ~unknown
     # Within a day drugs stand in alphabetical order, as in a schedule; two unknown drugs are two events.
-    rows = np.column_stack([who, day, code, np.where(unknown, what, 0)])[keep]
-    rows = np.unique(rows, axis=0)
-    first = np.searchsorted(rows[:, 0], np.arange(len(persons) + 1)).astype(np.int64)
-    columns = [np.ascontiguousarray(rows[:, k]) for k in (1, 2)]
-    return _Records(persons, first, columns[0], columns[1], dates)
+    which = np.where(unknown, len(known) + what, code)[keep]
+    who, day = who[keep], day[keep]
+    early = int(day.min()) if day.size else 0
+    span = int(day.max()) - early + 1 if day.size else 1
+    kinds = len(known) + len(names)
+    key = np.sort((who * span + (day - early)) * kinds + which)
+    key = key[np.r_[True, key[1:] != key[:-1]]] if key.size else key
+    who, rest = np.divmod(key, span * kinds)
+    day, which = np.divmod(rest, kinds)
+    first = np.searchsorted(who, np.arange(len(persons) + 1)).astype(np.int64)
+    return _Records(persons, first, day + early, np.minimum(which, len(known)), dates)
 
 
 def _days(column: Any, name: str) -> tuple[Ints, bool]:
@@ -256,12 +263,12 @@ def _days(column: Any, name: str) -> tuple[Ints, bool]:
             array = pd.to_datetime(pd.Series(array)).to_numpy()
     if array.dtype.kind == "M":
         missing = np.isnat(array)
-        days = array.astype("datetime64[D]").astype(np.int64)
+        days = np.where(missing, 0, array.astype("datetime64[D]").astype(np.int64))
     else:
         number = real(array, name)
         missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(number.size, bool)
         with np.errstate(invalid="ignore"):
-            broken = ~missing & ((number != np.floor(number)) | (np.abs(number) > 1e9))
+            broken = ~missing & ((number != np.floor(number)) | (np.abs(number) > MOST_DAYS))
         if broken.any():
             row = int(np.flatnonzero(broken)[0])
             raise DataError(
@@ -269,7 +276,7 @@ def _days(column: Any, name: str) -> tuple[Ints, bool]:
                 count=int(broken.sum()),
                 row=row,
                 values={name: number[row].item()},
-                remedy="round it down to whole days",
+                remedy=f"round it down to whole days, at most {MOST_DAYS:,} from day 0",
             )
         days = np.where(missing, 0, number).astype(np.int64)
     if missing.any():
