@@ -32,6 +32,8 @@ TASKS = (
     "sequences_draws",
     "sequences_fixed",
     "sequences_growth",
+    "state_sequences",
+    "alignment",
 )
 FULL = "--full"
 Contenders = Mapping[str, Callable[[], object]]

@@ -1,5 +1,6 @@
-"""From sources to a cohort: engines, eligibility, lines of therapy."""
+"""From sources to a cohort: engines, eligibility, lines of therapy, regimens in drug records."""
 
+from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
 from fiac_survival.cohort.drugs import Drug, DrugTable
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
@@ -8,9 +9,11 @@ from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, read
+from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
 
 __all__ = [
+    "AlignedRegimens",
     "Cohort",
     "Drug",
     "DrugTable",
@@ -19,11 +22,15 @@ __all__ = [
     "LineRules",
     "LinesOfTherapy",
     "Quality",
+    "Regimen",
+    "RegimenStep",
+    "align_regimens",
     "apply_eligibility",
     "connect",
     "line_accuracy",
     "lines_of_therapy",
     "quality",
     "read",
+    "read_regimens",
     "risk_table",
 ]

@@ -7,12 +7,15 @@ Parallelism comes from Numba, over independent rows.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+from fiac_survival.core.errors import DataError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,3 +65,43 @@ def single_threaded_blas(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return limited
+
+
+@contextlib.contextmanager
+def numba_threads(threads: int | None) -> Iterator[None]:
+    """Run parallel kernels on a number of threads within a ``with`` block.
+
+    Parameters
+    ----------
+    threads : int or None
+        None leaves the number as it is; more than Numba was started with are not taken.
+
+    Yields
+    ------
+    None
+        The former number is restored at the end.
+
+    Raises
+    ------
+    DataError
+        If the number is not positive.
+
+    Examples
+    --------
+    >>> with numba_threads(1):
+    ...     pass
+    """
+    if threads is None:
+        yield
+        return
+    if threads < 1:
+        raise DataError("threads must be at least 1", values={"threads": threads})
+    import numba
+
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, most))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

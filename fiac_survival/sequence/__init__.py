@@ -20,12 +20,23 @@ from fiac_survival.sequence.relative_effects import RelativeEffects
 from fiac_survival.sequence.robust import RobustSolution, l1_radius, robust_policy
 from fiac_survival.sequence.solution import Solution
 from fiac_survival.sequence.split_patients import SplitReport, split_report
+from fiac_survival.sequence.state_clusters import (
+    StateClusters,
+    cluster_state_sequences,
+    discrepancy,
+)
+from fiac_survival.sequence.state_distances import (
+    DistanceBlock,
+    StateDistances,
+    state_sequence_distances,
+)
 from fiac_survival.sequence.uncertain import Uncertainty, uncertainty, values_of
 
 __all__ = [
     "Adaptivity",
     "BestSequences",
     "Constraints",
+    "DistanceBlock",
     "Evaluation",
     "Formulary",
     "Frontier",
@@ -42,7 +53,11 @@ __all__ = [
     "SequenceModel",
     "Solution",
     "SplitReport",
+    "StateClusters",
+    "StateDistances",
     "Uncertainty",
+    "cluster_state_sequences",
+    "discrepancy",
     "estimate_kernels",
     "evaluate",
     "examples",
@@ -56,6 +71,7 @@ __all__ = [
     "recommend",
     "robust_policy",
     "split_report",
+    "state_sequence_distances",
     "uncertainty",
     "values_of",
 ]

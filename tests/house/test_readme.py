@@ -34,6 +34,7 @@ def test_the_number_of_reference_records():
         test_logrank,
         test_multistate,
         test_rmst,
+        test_sequences,
         test_weighting,
     )
 
@@ -49,5 +50,7 @@ def test_the_number_of_reference_records():
         + len(test_weighting.EXPECTED)
         - len(test_weighting.NOT_REFERENCES)
         + len(test_multistate.EXPECTED)
+        + len(test_sequences.EXPECTED)
+        - len(test_sequences.LATER)
     )
     assert f"on {used} reference records" in README

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import fiac_survival as fs
-from benchmarks import sequences, sequences_draws, sequences_growth
+from benchmarks import (
+    alignment,
+    sequences,
+    sequences_draws,
+    sequences_growth,
+    state_sequences,
+)
 from benchmarks.tunnel_states import (
     by_mdptoolbox,
     by_quantecon,
@@ -69,3 +75,12 @@ def test_the_benchmark_instance_exists_with_few_classes():
         n_classes=2, n_regimens=24, n_lines=2, n_groups=1, n_steps=3
     )
     assert len(model.regimens) == 24
+
+
+def test_plain_loops_of_state_sequences():
+    contenders = state_sequences.contenders(30, plain=True)
+    assert "435 distances agree" in state_sequences.check({k: f() for k, f in contenders.items()})
+
+
+def test_plain_alignment():
+    assert "agree" in alignment.measure(patients=30, plain=3, repeats=1)
