@@ -90,7 +90,9 @@ class SimulatedClaims:
                 ]
                 pq.write_table(table.cast(pa.schema(days)), temporary)
         with atomic_path(folder / "SIMULATED.txt") as temporary:
-            temporary.write_text("Simulated data: no patient stands behind these tables.\n")
+            temporary.write_text(
+                "Simulated data: no patient stands behind these tables.\n", encoding="utf-8"
+            )
 
 
 def myeloma_claims(n: int, *, seed: int, confounding: float = 1.2) -> SimulatedClaims:

@@ -125,7 +125,7 @@ def test_claims_tell_the_same_story(claims):
 
 def test_claims_are_written_whole_and_labelled(claims, tmp_path):
     claims.write(tmp_path / "claims")
-    assert "Simulated" in (tmp_path / "claims" / "SIMULATED.txt").read_text()
+    assert "Simulated" in (tmp_path / "claims" / "SIMULATED.txt").read_text(encoding="utf-8")
     again = pd.read_parquet(tmp_path / "claims" / "exposure.parquet")
     again["date"] = pd.to_datetime(again["date"]).astype("datetime64[s]")
     pd.testing.assert_frame_equal(again, claims.exposure)
