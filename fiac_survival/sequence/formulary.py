@@ -91,6 +91,10 @@ class Formulary(Part):
             twice = [name for name in found if found.count(name) > 1]
             if twice:
                 raise ValueError(f"{kind} must have names of their own: {twice[0]!r} stands twice")
+        recorded = [name for r in self.regimens for name in r.records]
+        shared = [name for name in recorded if recorded.count(name) > 1 or name in names]
+        if shared:
+            raise ValueError(f"{shared[0]!r} must be what lines call one regimen only")
         mixes = [r for r in self.regimens if r.observed_care]
         if len(mixes) > 1 or any(r.classes for r in mixes):
             raise ValueError("observed_care stands for one regimen, which has no classes")

@@ -58,6 +58,8 @@ class Regimen(Part):
         Lines for which the label allows it, counted from 1; all by default.
     groups : tuple of str, optional
         Groups that are eligible; all by default.
+    records : tuple of str
+        What lines of therapy call it: drugs in alphabetical order, joined by +.
     where : tuple of Place, optional
         In place of lines and groups: several combinations of them, each of which will do.
     label : str
@@ -77,6 +79,7 @@ class Regimen(Part):
     classes: tuple[Name, ...] = ()
     lines: tuple[int, ...] | None = Field(default=None, min_length=1)
     groups: tuple[Name, ...] | None = Field(default=None, min_length=1)
+    records: tuple[Name, ...] = ()
     where: tuple[Place, ...] | None = Field(default=None, min_length=1)
     label: str = ""
     cost_month: Amount | None = None

@@ -154,10 +154,11 @@ def read_histories(
     Parameters
     ----------
     lines : DataFrame
-        One row a line: person, line (1, 2, ...), regimen, ttnt (time from the line's start to the next
-        line's, to death, or to the end of follow-up), end_reason (switch, death, censored, planned stop),
-        and group (may be left out if there is one), constant for each patient. After a planned stop without
-        a next line a column `died` says whether the patient died at ttnt.
+        One row a line: person, line (1, 2, ...), regimen (its name or one of its `records`), ttnt (time
+        from the line's start to the next line's, to death, or to the end of follow-up), end_reason
+        (switch, death, censored, planned stop), and group (may be left out if there is one), constant
+        for each patient. After a planned stop without a next line a column `died` says whether the
+        patient died at ttnt.
     formulary : Formulary
         Names, lines, groups and their updates.
     unit : {"days", "months", "steps"}, default "days"
@@ -252,6 +253,9 @@ def _table(
         empty = table[name].isna().to_numpy()
         _refuse(table, empty, f"{name} must not be missing", name, "impute or drop before")
     table = table.sort_values(["person", "line"], kind="stable")  # the index says where rows stood
+    recorded = {name: r.name for r in formulary.regimens for name in r.records}
+    if recorded:
+        table["regimen"] = table["regimen"].replace(recorded)
     if other is not None:
         if other not in formulary.regimen_names:
             raise DataError("other must be a regimen of the formulary", values={"other": other})
