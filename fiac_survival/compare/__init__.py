@@ -4,21 +4,42 @@ from fiac_survival.compare.agreement import Agreement, agreement
 from fiac_survival.compare.curves import weighted_curves
 from fiac_survival.compare.effect import Effect, effect
 from fiac_survival.compare.matching_adjusted import MatchingAdjusted, maic
+from fiac_survival.compare.misclassification import (
+    Misclassification,
+    Validated,
+    misclassified_events,
+)
+from fiac_survival.compare.negative_controls import SystematicError, negative_controls
 from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
+from fiac_survival.compare.unmeasured import (
+    EValue,
+    UnmeasuredConfounder,
+    e_value,
+    unmeasured_confounder,
+)
 from fiac_survival.weighting import Balance, Weights, balance, weights
 
 __all__ = [
     "Agreement",
     "Balance",
+    "EValue",
     "Effect",
     "MatchingAdjusted",
+    "Misclassification",
     "ReconstructedCurve",
+    "SystematicError",
+    "UnmeasuredConfounder",
+    "Validated",
     "Weights",
     "agreement",
     "balance",
+    "e_value",
     "effect",
     "maic",
+    "misclassified_events",
+    "negative_controls",
     "reconstruct_curve",
+    "unmeasured_confounder",
     "weighted_curves",
     "weights",
 ]
