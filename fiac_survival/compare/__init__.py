@@ -1,6 +1,7 @@
 """Two sources, one estimand."""
 
 from fiac_survival.compare.agreement import Agreement, agreement
+from fiac_survival.compare.ascertainment import Ascertainment, ascertainment
 from fiac_survival.compare.curves import weighted_curves
 from fiac_survival.compare.effect import Effect, effect
 from fiac_survival.compare.matching_adjusted import MatchingAdjusted, maic
@@ -10,6 +11,7 @@ from fiac_survival.compare.misclassification import (
     misclassified_events,
 )
 from fiac_survival.compare.negative_controls import SystematicError, negative_controls
+from fiac_survival.compare.paired import PairedAgreement, paired_agreement
 from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
 from fiac_survival.compare.unmeasured import (
     EValue,
@@ -21,23 +23,27 @@ from fiac_survival.weighting import Balance, Weights, balance, weights
 
 __all__ = [
     "Agreement",
+    "Ascertainment",
     "Balance",
     "EValue",
     "Effect",
     "MatchingAdjusted",
     "Misclassification",
+    "PairedAgreement",
     "ReconstructedCurve",
     "SystematicError",
     "UnmeasuredConfounder",
     "Validated",
     "Weights",
     "agreement",
+    "ascertainment",
     "balance",
     "e_value",
     "effect",
     "maic",
     "misclassified_events",
     "negative_controls",
+    "paired_agreement",
     "reconstruct_curve",
     "unmeasured_confounder",
     "weighted_curves",
