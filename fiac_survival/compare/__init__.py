@@ -3,7 +3,9 @@
 from fiac_survival.compare.agreement import Agreement, agreement
 from fiac_survival.compare.ascertainment import Ascertainment, ascertainment
 from fiac_survival.compare.curves import weighted_curves
+from fiac_survival.compare.decomposition import Decomposition, decompose
 from fiac_survival.compare.effect import Effect, effect
+from fiac_survival.compare.integration import Ladder, integrate, ladder
 from fiac_survival.compare.matching_adjusted import MatchingAdjusted, maic
 from fiac_survival.compare.misclassification import (
     Misclassification,
@@ -25,8 +27,10 @@ __all__ = [
     "Agreement",
     "Ascertainment",
     "Balance",
+    "Decomposition",
     "EValue",
     "Effect",
+    "Ladder",
     "MatchingAdjusted",
     "Misclassification",
     "PairedAgreement",
@@ -38,8 +42,11 @@ __all__ = [
     "agreement",
     "ascertainment",
     "balance",
+    "decompose",
     "e_value",
     "effect",
+    "integrate",
+    "ladder",
     "maic",
     "misclassified_events",
     "negative_controls",
