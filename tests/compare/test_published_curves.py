@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fiac_survival as fs
@@ -121,6 +121,7 @@ def test_by_hand():
     assert found.table["survival"].iloc[-1] == pytest.approx(expected)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=2, max_size=60),
     st.sampled_from([3, 7, 50]),
