@@ -1,18 +1,58 @@
 """Two sources, one estimand."""
 
 from fiac_survival.compare.agreement import Agreement, agreement
+from fiac_survival.compare.ascertainment import Ascertainment, ascertainment
 from fiac_survival.compare.curves import weighted_curves
+from fiac_survival.compare.decomposition import Decomposition, decompose
 from fiac_survival.compare.effect import Effect, effect
+from fiac_survival.compare.integration import Ladder, integrate, ladder
+from fiac_survival.compare.matching_adjusted import MatchingAdjusted, maic
+from fiac_survival.compare.misclassification import (
+    Misclassification,
+    Validated,
+    misclassified_events,
+)
+from fiac_survival.compare.negative_controls import SystematicError, negative_controls
+from fiac_survival.compare.paired import PairedAgreement, paired_agreement
+from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
+from fiac_survival.compare.unmeasured import (
+    EValue,
+    UnmeasuredConfounder,
+    e_value,
+    unmeasured_confounder,
+)
 from fiac_survival.weighting import Balance, Weights, balance, weights
 
 __all__ = [
     "Agreement",
+    "Ascertainment",
     "Balance",
+    "Decomposition",
+    "EValue",
     "Effect",
+    "Ladder",
+    "MatchingAdjusted",
+    "Misclassification",
+    "PairedAgreement",
+    "ReconstructedCurve",
+    "SystematicError",
+    "UnmeasuredConfounder",
+    "Validated",
     "Weights",
     "agreement",
+    "ascertainment",
     "balance",
+    "decompose",
+    "e_value",
     "effect",
+    "integrate",
+    "ladder",
+    "maic",
+    "misclassified_events",
+    "negative_controls",
+    "paired_agreement",
+    "reconstruct_curve",
+    "unmeasured_confounder",
     "weighted_curves",
     "weights",
 ]
