@@ -126,7 +126,7 @@ def parametric(
     >>> model.table[["term", "estimate"]].round(3).values.tolist()
     [['shape', 1.898], ['scale', 8.622]]
     >>> model.rmst(20)[["rmst", "share_beyond"]].round(3).values.tolist()
-    [[7.623, 0.132]]
+    [[7.637, 0.109]]
     """
     normal_quantile(level)
     if not isinstance(y, Outcome):

@@ -20,7 +20,7 @@ from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival import parametric_curves as curves
 from fiac_survival.survival.inputs import times_array
 from fiac_survival.survival.parametric_curves import Estimated, Interval, Targets
-from fiac_survival.survival.parametric_fit import Fit, Sample
+from fiac_survival.survival.parametric_fit import Fit, Likelihood, Sample
 from fiac_survival.survival.parametric_means import quantile_table, rmst_table
 from fiac_survival.survival.smooth_hazard import hazard_comparison
 
@@ -79,6 +79,28 @@ class ParametricModel(Result):
         out = np.zeros((self.n, self.coef.size))
         out[self._sample.kept] = self._fit.row_scores @ self.model_covariance.to_numpy()
         return out
+
+    def log_likelihood_at(self, coef: Any) -> float:
+        """Evaluate the log-likelihood of these rows at other coefficients.
+
+        Parameters
+        ----------
+        coef : array-like of float, shape (p,)
+            In the order of :attr:`coef`, on the scale of estimation.
+
+        Returns
+        -------
+        float
+            Minus infinity where the model is not defined.
+
+        Raises
+        ------
+        DataError
+            If the number of coefficients differs.
+        """
+        values = columns.numeric(coef, "coef", n=self.coef.size)
+        likelihood = Likelihood(self._fitted.model, self._sample)
+        return likelihood.value(np.linalg.solve(likelihood.rotation, values))
 
     def _targets(self, X: Any) -> Targets:
         if X is None:
