@@ -29,8 +29,8 @@ from fiac_survival.survival.parametric_curves import (
 
 Floats = NDArray[np.float64]
 
-NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
-HALVINGS = 26
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(10)
+HALVINGS = 18
 
 
 def integration_nodes(tau: float, breaks: Floats) -> tuple[Floats, Floats]:
@@ -116,24 +116,23 @@ def quantile_table(
             middle = 0.5 * (low + high)
             below = _survival_at(fitted, targets, np.exp(middle)) > 1.0 - share
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        time = np.exp(0.5 * (low + high))
-        never = _survival_at(fitted, targets, np.full_like(time, unit * np.exp(60.0)))
-        std_error = np.empty_like(time)
-        for i, t in enumerate(time):
-            survival, log_hazard, gradient, _ = curves(fitted, targets, np.array([t]))
-            slope = survival[i, 0] * np.exp(log_hazard[i, 0]) * t
+        last = _survival_at(fitted, targets, np.full_like(low, unit * np.exp(60.0)))
+        finite = last < 1.0 - share
+        time = np.where(finite, np.exp(0.5 * (low + high)), np.inf)
+        std_error = np.full_like(time, np.nan)
+        for i in np.flatnonzero(finite):
+            survival, log_hazard, gradient, _ = curves(fitted, targets, time[i : i + 1])
+            slope = survival[i, 0] * np.exp(log_hazard[i, 0]) * time[i]
             std_error[i] = standard_errors(gradient[i, 0] / slope, fitted.covariance)
-        time = np.where(never >= 1.0 - share, np.inf, time)
-        finite = np.isfinite(time)
         frames.append(
             pd.DataFrame(
                 {
                     "row": targets.labels,
                     "probability": float(share),
                     "time": time,
-                    "std_error": np.where(finite, time * std_error, np.nan),
-                    "lower": np.where(finite, time * np.exp(-z * std_error), np.nan),
-                    "upper": np.where(finite, time * np.exp(z * std_error), np.nan),
+                    "std_error": time * std_error,
+                    "lower": time * np.exp(-z * std_error),
+                    "upper": time * np.exp(z * std_error),
                 }
             )
         )
