@@ -19,6 +19,7 @@ from fiac_survival.core.errors import ConvergenceError, DataError
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.results import Result
 from fiac_survival.core.threads import single_threaded_blas
+from fiac_survival.survival.kaplan_meier import kaplan_meier
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
 from fiac_survival.survival.smooth_hazard import hazard_comparison
@@ -48,10 +49,13 @@ class FamilyComparison(Result):
         The fitted models by family.
     failures : dict
         What a family without a maximum said.
+    level : float
+        Confidence level.
     """
 
     models: Mapping[str, ParametricModel]
     failures: Mapping[str, str]
+    level: float
     _y: Outcome = field(repr=False)
     _weights: Any = field(repr=False)
 
@@ -95,6 +99,38 @@ class FamilyComparison(Result):
         """
         return self._each("rmst", tau, X, **options)
 
+    def extrapolation(self, tau: float, *, n_times: int = 121) -> pd.DataFrame:
+        """Put the curves of all families, up to a horizon, beside the Kaplan-Meier curve.
+
+        Parameters
+        ----------
+        tau : float
+            Horizon.
+        n_times : int, default 121
+            Times of each family's curve, from 0 to the horizon.
+
+        Returns
+        -------
+        DataFrame
+            family ("Kaplan-Meier" first), time, survival, lower, upper, data_end.
+
+        Raises
+        ------
+        DataError
+            If the horizon is not positive.
+        """
+        if not (np.isfinite(tau) and tau > 0):
+            raise DataError("tau must be positive", values={"tau": tau}, remedy="pass e.g. tau=60")
+        names = ["time", "survival", "lower", "upper"]
+        observed = kaplan_meier(self._y, weights=self._weights, level=self.level).table
+        start = pd.DataFrame({"time": [0.0], "survival": 1.0, "lower": 1.0, "upper": 1.0})
+        steps = pd.concat([start, observed.loc[observed["time"] > 0, names]])
+        steps = steps[steps["time"] <= tau].assign(family="Kaplan-Meier")
+        fitted = self.survival(np.linspace(0.0, tau, n_times))
+        out = pd.concat([steps, fitted], ignore_index=True).assign(data_end=self._y.max_time)
+        table: pd.DataFrame = out[["family", *names, "data_end"]]
+        return table
+
     def hazards(self, t: Any = None, *, bandwidth: float | None = None) -> pd.DataFrame:
         """Put the hazards of all families beside a kernel estimate.
 
@@ -111,7 +147,12 @@ class FamilyComparison(Result):
             source ("kernel" or the family), time, hazard, std_error, lower, upper.
         """
         return hazard_comparison(
-            self._y, self.models, weights=self._weights, times=t, bandwidth=bandwidth
+            self._y,
+            self.models,
+            weights=self._weights,
+            times=t,
+            bandwidth=bandwidth,
+            level=self.level,
         )
 
 
@@ -210,6 +251,7 @@ def compare_families(
         gradient_norm=max(m.gradient_norm for m in models.values()),
         models={name: models[name] for name in _by_aic(models)},
         failures=failures,
+        level=level,
         _y=y,
         _weights=weights,
     )

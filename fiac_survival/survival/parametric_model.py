@@ -100,7 +100,8 @@ class ParametricModel(Result):
         """
         values = columns.numeric(coef, "coef", n=self.coef.size)
         likelihood = Likelihood(self._fitted.model, self._sample)
-        return likelihood.value(np.linalg.solve(likelihood.rotation, values))
+        rotated: Floats = np.asarray(np.linalg.solve(likelihood.rotation, values), dtype=np.float64)
+        return likelihood.value(rotated)
 
     def _targets(self, X: Any) -> Targets:
         if X is None:

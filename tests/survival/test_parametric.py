@@ -416,6 +416,12 @@ def test_compare_families():
     assert means["share_beyond"].between(0.03, 0.6).all()
     hazards = found.hazards([2.0, 10.0])
     assert hazards["source"].unique().tolist() == ["kernel", *found.models]
+    curves = found.extrapolation(80, n_times=5)
+    assert curves["family"].unique().tolist() == ["Kaplan-Meier", *found.models]
+    observed = curves[curves["family"] == "Kaplan-Meier"]
+    assert observed["time"].max() <= Y.max_time == curves["data_end"][0]
+    with pytest.raises(DataError, match="tau must be positive"):
+        found.extrapolation(0)
     labelled = fs.survival.compare_families(
         Y, families={"odds": {"family": "royston_parmar", "scale": "odds"}}
     )
