@@ -7,6 +7,7 @@ from fiac_survival.report.budget_figure import budget_table, value_against_budge
 from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.drawing import draw, draw_from_csv
+from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
 from fiac_survival.report.policy_map_figure import policy_map_figure
@@ -26,7 +27,9 @@ __all__ = [
     "cost_growth_figure",
     "draw",
     "draw_from_csv",
+    "extrapolation_figure",
     "forest_figure",
+    "hazard_figure",
     "house_style",
     "love_plot",
     "mark_simulated",

@@ -17,6 +17,7 @@ from fiac_survival.report.balance_figures import love_plot, overlap_figure
 from fiac_survival.report.budget_figure import value_against_budget_figure
 from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
+from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
@@ -32,7 +33,9 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "attrition": attrition_figure,
     "calibration": calibration_figure,
     "cost_growth": cost_growth_figure,
+    "extrapolation": extrapolation_figure,
     "forest": forest_figure,
+    "hazard": hazard_figure,
     "love_plot": love_plot,
     "overlap": overlap_figure,
     "policy_map": policy_map_figure,

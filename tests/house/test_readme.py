@@ -33,6 +33,7 @@ def test_the_number_of_reference_records():
         test_kaplan_meier,
         test_logrank,
         test_multistate,
+        test_parametric,
         test_rmst,
         test_sequences,
         test_weighting,
@@ -52,5 +53,6 @@ def test_the_number_of_reference_records():
         + len(test_multistate.EXPECTED)
         + len(test_sequences.EXPECTED)
         - len(test_sequences.LATER)
+        + len(test_parametric.EXPECTED)
     )
     assert f"on {used} reference records" in README

@@ -96,6 +96,31 @@ TABLES = {
         ),
         {"title": "T", "note": "n"},
     ),
+    "extrapolation": (
+        pd.DataFrame(
+            {
+                "family": ["Kaplan-Meier"] * 3 + ["weibull"] * 3 + ["royston_parmar"] * 3,
+                "time": [0.0, 4.0, 8.0] + [0.0, 8.0, 20.0] * 2,
+                "survival": [1.0, 0.7, 0.5, 1.0, 0.5, 0.2, 1.0, 0.52, 0.3],
+                "lower": [1.0, 0.6, None, 1.0, 0.4, 0.1, 1.0, 0.4, 0.1],
+                "upper": [1.0, 0.8, None, 1.0, 0.6, 0.3, 1.0, 0.6, 0.5],
+                "data_end": 9.0,
+            }
+        ),
+        {"title": "T", "time_label": "Months", "survival_label": "S"},
+    ),
+    "hazard": (
+        pd.DataFrame(
+            {
+                "source": ["kernel"] * 3 + ["gompertz"] * 3,
+                "time": [1.0, 2.0, 3.0] * 2,
+                "hazard": [0.1, None, 0.3, 0.12, 0.2, 0.28],
+                "lower": [0.05, None, 0.1, 0.1, 0.15, 0.2],
+                "upper": [0.2, None, 0.9, 0.14, 0.25, 0.4],
+            }
+        ),
+        {"title": "T", "time_label": "Months", "hazard_label": "h"},
+    ),
     "attrition": (
         pd.DataFrame(
             {
