@@ -4,6 +4,7 @@ Profiles hold the rules of institutions; tables of counts, curves and estimates 
 :func:`control_disclosure` makes them safe one by one, and :func:`audit` holds all outputs together.
 """
 
+from fiac_survival.disclosure.attack import solve_counts
 from fiac_survival.disclosure.audit import Audit, audit
 from fiac_survival.disclosure.control import ControlledTable, control_disclosure
 from fiac_survival.disclosure.inputs import CountTable, CurveTable, EstimateTable
@@ -29,4 +30,5 @@ __all__ = [
     "control_disclosure",
     "describe_values",
     "find_profile",
+    "solve_counts",
 ]

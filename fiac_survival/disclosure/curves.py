@@ -8,7 +8,8 @@ Let :math:`E_s(t)` be the cumulated events of cause :math:`s`, :math:`C(t)` the 
 
 and at which :math:`r(t_j)` is large enough to be released: the longest follow-up, which is one person's,
 is never among them. Every count of 1 to :math:`k-1` at one
-time then stands in a sum of at least :math:`k` that nothing divides further. :math:`E,C,r` leave
+time then stands in a sum of at least :math:`k` that nothing divides further. Where all groups together are released too, the
+moments are common to all, each the first at which every group has enough. :math:`E,C,r` leave
 midpoint-rounded, estimates at :math:`t_j` rounded; there is no mark of single censorings.
 
 A coarsened risk table has the events and censorings of a stretch at its end, and whoever is observed
@@ -98,46 +99,66 @@ def courses_of(
     frames = {str(g): part for g, part in risk.table.groupby("group", sort=False)}
     if total is not None and total not in frames:
         frames[total] = risk.table
-    out = {}
+    together = np.unique(risk.table["time"].to_numpy(dtype=np.float64))
+    counted: dict[str, tuple[Floats, Counts, NDArray[np.bool_]]] = {}
     for label, part in frames.items():
-        time, position = np.unique(part["time"].to_numpy(dtype=np.float64), return_inverse=True)
+        here = part["time"].to_numpy(dtype=np.float64)
+        time = np.unique(here) if total is None else together
         count = np.zeros((time.size, causes + 1), dtype=np.int64)
-        np.add.at(count, (position, part["status"].to_numpy()), part["n"].to_numpy())
-        allowed = np.ones(time.size, dtype=bool)
-        if times is not None:
-            moments = np.sort(np.asarray(times, dtype=np.float64))
-            # A moment stands for the last observed time at or before it.
-            allowed[:] = False
-            last = np.searchsorted(time, moments, side="right") - 1
-            allowed[last[last >= 0]] = True
-        release = _releases(count, allowed, profile, allow_no_censoring)
-        out[label] = Course(time, count, release)
+        status = part["status"].to_numpy(dtype=np.int64)
+        np.add.at(count, (np.searchsorted(time, here), status), part["n"].to_numpy(dtype=np.int64))
+        counted[label] = time, count, _allowed(time, times)
+    if total is None:
+        return {
+            label: Course(time, count, _releases([count], allowed, profile, allow_no_censoring))
+            for label, (time, count, allowed) in counted.items()
+        }
+    parts = [count for label, (_, count, _) in counted.items() if label != total]
+    joint = _releases(parts, _allowed(together, times), profile, allow_no_censoring)
+    return {label: Course(time, count, joint) for label, (time, count, _) in counted.items()}
+
+
+def _allowed(time: Floats, times: Sequence[float] | None) -> NDArray[np.bool_]:
+    """Mark observed times at which a release may happen: for a moment, the last at or before it."""
+    if times is None:
+        return np.ones(time.size, dtype=bool)
+    out = np.zeros(time.size, dtype=bool)
+    last = np.searchsorted(time, np.asarray(times, dtype=np.float64), side="right") - 1
+    out[last[last >= 0]] = True
     return out
 
 
 def _releases(
-    count: Counts, allowed: NDArray[np.bool_], profile: Profile, allow_no_censoring: bool
+    counts: list[Counts], allowed: NDArray[np.bool_], profile: Profile, allow_no_censoring: bool
 ) -> NDArray[np.int64]:
+    """Find the moments at which enough has happened in every one of some groups."""
     if not profile.protects:
         return np.flatnonzero(allowed)
-    cumulated = np.cumsum(count, axis=0)
-    total = int(count.sum())
-    if profile.curve_interval(total) is None:
-        return np.empty(0, dtype=np.int64)
-    last = np.zeros(count.shape[1], dtype=np.int64)
+    cumulated = [np.cumsum(count, axis=0) for count in counts]
+    last = [np.zeros(count.shape[1], dtype=np.int64) for count in counts]
     out = []
     for k in np.flatnonzero(allowed):
-        new = cumulated[k] - last
-        enough = new >= profile.threshold
-        if allow_no_censoring:
-            enough[0] |= new[0] == 0
-        left = int(total - cumulated[k].sum())
-        shown = [*cumulated[k], left]
-        known = all(profile.curve_interval(int(c)) is not None for c in shown)
-        if left > 0 and known and enough.all():
+        ready = all(
+            _ready(c[k], c[k] - before, int(c[-1].sum()), profile, allow_no_censoring)
+            for c, before in zip(cumulated, last, strict=True)
+        )
+        if ready:
             out.append(int(k))
-            last = cumulated[k]
+            last = [c[k] for c in cumulated]
     return np.array(out, dtype=np.int64)
+
+
+def _ready(
+    upto: Counts, new: Counts, total: int, profile: Profile, allow_no_censoring: bool
+) -> bool:
+    enough = new >= profile.threshold
+    if allow_no_censoring:
+        enough[0] |= new[0] == 0
+    left = total - int(upto.sum())
+    shown = [*upto.tolist(), left]
+    return bool(
+        enough.all() and left > 0 and all(profile.curve_interval(c) is not None for c in shown)
+    )
 
 
 def measures(causes: int) -> list[str]:
@@ -193,9 +214,8 @@ def statements(
         if known is not None:
             released.append(Released(cell, *known))
 
-    single = len(courses) == 1 or total is None
     for label, course in courses.items():
-        place = () if label == total or key == "" else ((key, label),)
+        place = () if label == total or not key else ((key, label),)
         names = measures(course.count.shape[1] - 1)
         whole = Cell(population, "n", place)
         if profile.curve_interval(course.total) is not None:
@@ -213,7 +233,7 @@ def statements(
                 inside = [
                     (_at(population, name, place, "#time", course, k), int(course.count[k, s]))
                     for k in range(start, end + 1)
-                    if course.count[k, s] or (label == total and not single)
+                    if course.count[k, s]
                 ]
                 truth |= dict(inside)
                 parts = tuple(c for c, _ in inside)
@@ -227,8 +247,9 @@ def statements(
             left = _at(population, "n", place, "#after", course, end)
             tell(left, course.total - int(course.count[: end + 1].sum()))
             sums.append(Sum(whole, (left, *upto[j])))
-    if total is not None and key:
-        sums += _overall(courses, population, key, total, truth)
+    groups = [g for g in courses if g != total]
+    if total in courses and groups:
+        sums += _overall(courses[total], groups, population, key)
     return LinearOutputs(tuple(released), tuple(sums), truth)
 
 
@@ -238,25 +259,15 @@ def _at(
     return Cell(population, name, (*place, (what, f"{c.time[k]:.10g}")))
 
 
-def _overall(
-    courses: Mapping[str, Course],
-    population: str,
-    key: str,
-    total: str,
-    truth: dict[Cell, int],
-) -> Iterator[Sum]:
-    """Say that what happens in all groups together at a time happens in the groups."""
-    groups = [g for g in courses if g != total]
-    if total not in courses or not groups:
-        return
-    whole = Cell(population, "n", ())
-    yield Sum(whole, tuple(Cell(population, "n", ((key, g),)) for g in groups))
-    everyone = courses[total]
-    for s, name in enumerate(measures(everyone.count.shape[1] - 1)):
-        for k in range(everyone.time.size):
-            here = _at(population, name, (), "#time", everyone, k)
-            parts = [_at(population, name, ((key, g),), "#time", everyone, k) for g in groups]
-            yield Sum(here, tuple(p for p in parts if p in truth))
+def _overall(everyone: Course, groups: list[str], population: str, key: str) -> Iterator[Sum]:
+    """Say that what happened in all groups together up to a release happened in the groups."""
+    places = [((key, g),) for g in groups]
+    yield Sum(Cell(population, "n"), tuple(Cell(population, "n", p) for p in places))
+    for name in measures(everyone.count.shape[1] - 1):
+        yield Sum(Cell(population, name), tuple(Cell(population, name, p) for p in places))
+        for end in everyone.release.tolist():
+            parts = (_at(population, name, p, "#until", everyone, end) for p in places)
+            yield Sum(_at(population, name, (), "#until", everyone, end), tuple(parts))
 
 
 def control_curve(curve: CurveTable, profile: Profile) -> Controlled:

@@ -81,13 +81,26 @@ class LinearOutputs:
         dict
             JSON values.
         """
-        cells = self.cells
+        public = self._public()
+        cells = public.cells
         number = {cell: k for k, cell in enumerate(cells)}
         return {
             "cells": [[c.population, c.measure, [list(pair) for pair in c.where]] for c in cells],
-            "released": [[number[r.cell], r.low, r.high] for r in self.released],
-            "sums": [[number[s.total], [number[p] for p in s.parts]] for s in self.sums],
+            "released": [[number[r.cell], r.low, r.high] for r in public.released],
+            "sums": [[number[s.total], [number[p] for p in s.parts]] for s in public.sums],
         }
+
+    def _public(self) -> LinearOutputs:
+        """Leave single times out, since a time at which something happened is one person's."""
+        sums = []
+        for s in self.sums:
+            if any(key == "#time" for key, _ in s.total.where):
+                continue
+            parts = [p for p in s.parts if all(key != "#time" for key, _ in p.where)]
+            if len(parts) < len(s.parts):
+                parts.append(s.total._replace(where=(*s.total.where, ("#since", "last release"))))
+            sums.append(Sum(s.total, tuple(parts)))
+        return LinearOutputs(self.released, tuple(sums))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> LinearOutputs:
