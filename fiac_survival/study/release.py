@@ -92,6 +92,10 @@ class Gate:
             {"output": name} | {str(key): value for key, value in row.items()}
             for row in table.actions.to_dict("records")
         ]
+        if table.actions.empty:
+            self._actions.append(
+                {"output": name, "item": "table", "action": "nothing had to be done", "cells": 0}
+            )
         if table.within is not None:
             self._within[table.population] = table.within
 
@@ -126,7 +130,12 @@ class Gate:
         plain = isinstance(table, pd.DataFrame)
         if plain and any(_numbers_come_from(table, t) for t in self._released.values()):
             self._actions.append(
-                {"output": name, "item": "figure", "action": "drawn from a released table"}
+                {
+                    "output": name,
+                    "item": "figure",
+                    "action": "drawn from a released table",
+                    "cells": 0,
+                }
             )
             return pd.DataFrame(table)
         return self.admit(name, table)

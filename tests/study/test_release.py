@@ -38,10 +38,10 @@ def analyse(study: fs.study.StudyRun) -> None:
         ),
         title="Attrition",
     )
-    counts = frame.groupby("tgrade", as_index=False).size().rename(columns={"size": "n"})
+    counts = frame.groupby("grade", as_index=False).size().rename(columns={"size": "n"})
     # planted
     study.table(
-        "grades", fs.cohort.CountTable(counts, counts=["n"], by=["tgrade"]), title="Grades"
+        "grades", fs.cohort.CountTable(counts, counts=["n"], by=["grade"]), title="Grades"
     )
     found = fs.compare.effect(y, frame["hormon"], measure="rmst", tau=1826)
     study.table("effect", fs.cohort.EstimateTable(found, basis=100, labels=["tau"]), title="Effect")
@@ -171,7 +171,7 @@ def test_differencing_within_a_study_is_refused(protected):
     """A second table, safe alone, that leaves out few of the first."""
     planted = (
         "study.table('some', fs.cohort.CountTable(counts.assign(n=counts.n - 3, part='a'), "
-        "counts=['n'], by=['tgrade', 'part']), title='Some')"
+        "counts=['n'], by=['grade', 'part']), title='Some')"
     )
     edit(protected, ("# planted", planted), file="analysis.py")
     with pytest.raises(DisclosureError, match="from 1 to 10 may be solved back"):
@@ -184,7 +184,7 @@ def test_differencing_against_an_earlier_release_is_refused(protected):
     edit(
         protected,
         ("counts, counts=", 'counts.assign(n=counts.n - 3, part="a"), counts='),
-        ('by=["tgrade"]', 'by=["tgrade", "part"]'),
+        ('by=["grade"]', 'by=["grade", "part"]'),
         file="analysis.py",
     )
     before = (protected / "studies/demo/record.json").read_bytes()
@@ -207,7 +207,7 @@ def test_a_small_change_of_the_data_is_refused(protected, tmp_path):
     for drop, refused in ((3, True), (80, False)):
         data = tmp_path / f"data_{drop}"
         data.mkdir()
-        kept = frame.drop(frame.index[(frame["meno"] == 1) & (frame["tgrade"] == 2)][:drop])
+        kept = frame.drop(frame.index[(frame["meno"] == 1) & (frame["grade"] == 2)][:drop])
         kept.to_csv(data / "gbsg.csv", index=False)
         run(protected)
         study = fs.study.load("demo", project=protected)
