@@ -122,6 +122,7 @@ def audit(
 
     Examples
     --------
+    >>> from fiac_survival.disclosure import Cell, LinearOutputs, Released, Sum, audit
     >>> total, small, large = (Cell("all", "n", w) for w in ((), (("sex", "F"),), (("sex", "M"),)))
     >>> known = LinearOutputs(
     ...     (Released(total, 40, 40), Released(large, 37, 37)),

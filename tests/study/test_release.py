@@ -133,7 +133,13 @@ def test_a_controlled_study_is_released_with_its_log(protected):
     log = found["disclosure"]
     assert (log["profile"], log["threshold"], log["audit"]) == ("snds", 11, "passed")
     assert found["data"][0]["rows"] is None
-    assert {a["output"] for a in log["actions"]} == {"attrition", "effect", "curves", "survival"}
+    assert {a["output"] for a in log["actions"]} == {
+        "attrition",
+        "grades",
+        "effect",
+        "curves",
+        "survival",
+    }
     assert log["texts_to_read"] == 1
     names = [k for _, _, where in log["current"]["outputs"]["cells"] for k, _ in where]
     assert "#until" in names
