@@ -5,8 +5,10 @@ In a delayed table every step is :math:`S_j/S_{j-1}=1-d_j/n_j`. A reader knows :
 
 .. math:: \Bigl\{(n,d): \frac{S_j-h}{S_{j-1}+h}\le 1-\frac dn\le \frac{S_j+h}{S_{j-1}-h}\Bigr\}.
 
-A step is solved if one pair is left. With full precision most are. With three decimals and hundreds at risk none is; with about a hundred some
-can be, and what is then known is a sum of at least the threshold, as in a coarsened risk table. This is not linear, so the integer programme of the audit does not cover it.
+A step is solved if one pair is left. With full precision most are. With three decimals and hundreds at
+risk none is; with about a hundred some can be, and what is then known is a sum of at least the
+threshold, as in a coarsened risk table. This is not linear, so the integer programme of the audit does
+not cover it.
 """
 
 from __future__ import annotations
