@@ -1,4 +1,4 @@
-"""From sources to a cohort: engines, eligibility, lines of therapy, regimens in drug records."""
+"""From sources to a cohort, and what may leave: engines, eligibility, lines of therapy, disclosure."""
 
 from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
 from fiac_survival.cohort.drugs import Drug, DrugTable
@@ -11,13 +11,25 @@ from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
+from fiac_survival.disclosure import (
+    ControlledTable,
+    CountTable,
+    CurveTable,
+    EstimateTable,
+    control_disclosure,
+    describe_values,
+)
 
 __all__ = [
     "AlignedRegimens",
     "Cohort",
+    "ControlledTable",
+    "CountTable",
+    "CurveTable",
     "Drug",
     "DrugTable",
     "Engine",
+    "EstimateTable",
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
@@ -27,6 +39,8 @@ __all__ = [
     "align_regimens",
     "apply_eligibility",
     "connect",
+    "control_disclosure",
+    "describe_values",
     "line_accuracy",
     "lines_of_therapy",
     "quality",

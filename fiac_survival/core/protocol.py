@@ -235,10 +235,12 @@ class Comparison(Section):
 
 
 class Release(Section):
-    """Under which disclosure-control profile results leave, and why."""
+    """Under which disclosure-control profile results leave, and why; its threshold and rounding."""
 
-    profile: Literal["none"]
+    profile: Literal["none", "snds", "opensafely"]
     reason: Text
+    threshold: Annotated[int, Field(ge=1)] | None = None
+    rounding: Literal["none", "nearest", "midpoint"] | None = None
 
 
 class Protocol(Section):

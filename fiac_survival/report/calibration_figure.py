@@ -57,7 +57,7 @@ def calibration_figure(
     ...                       "lower": [1.0, 0.7], "upper": [1.0, 0.9], "predicted": [1.0, 0.78],
     ...                       "at_risk": [50, 40]})
     >>> figure = fs.report.calibration_figure(table, title="Calibration", tick=12)
-    >>> figure.axes[0].get_title()
+    >>> figure.axes[0].get_title(loc="left")
     'Line 1'
     """
     curves = ["observed", "lower", "upper", "predicted"]

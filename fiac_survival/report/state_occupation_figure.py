@@ -52,7 +52,7 @@ def state_occupation_figure(
     >>> model = fs.sequence.examples.textbook()
     >>> table = fs.sequence.occupation(model, ["A", "B"], "all").assign(policy="A → B")
     >>> figure = fs.report.state_occupation_figure(table, title="Where patients are", tick=6)
-    >>> [axes.get_title() for axes in figure.axes]
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['A → B']
     """
     table = checked(

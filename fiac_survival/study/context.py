@@ -22,6 +22,7 @@ from fiac_survival.core.results import Result
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
 from fiac_survival.study.project import Layout
+from fiac_survival.study.release import Gate, Releasable
 
 
 class StudyRun:
@@ -56,6 +57,7 @@ class StudyRun:
         self.figures: dict[str, dict[str, Any]] = {}
         self.data_used: list[dict[str, Any]] = []
         self.seeds_used: dict[str, int] = {}
+        self.gate = Gate(protocol)
         self._layout = layout
         self._staging = staging
         self._data = data
@@ -100,7 +102,7 @@ class StudyRun:
                 "source": name,
                 "file": path.name,
                 "sha256": sha256(path),
-                "rows": rows,
+                "rows": None if about.protected else rows,
                 "simulated": simulated,
             }
         )
@@ -219,7 +221,7 @@ class StudyRun:
     def table(
         self,
         name: str,
-        table: pd.DataFrame | Result,
+        table: Releasable,
         *,
         title: str,
         note: str = "",
@@ -234,8 +236,9 @@ class StudyRun:
         ----------
         name : str
             Name of the file, without .csv.
-        table : DataFrame or Result
-            Tidy table.
+        table : DataFrame, Result, CountTable, CurveTable, EstimateTable or RiskTable
+            Tidy table. Where the protocol's profile protects, one with its structure: it is controlled
+            here.
         title, note : str
             Heading and footnote in the report.
         columns : mapping, optional
@@ -261,9 +264,7 @@ class StudyRun:
         OutputError
             If it cannot be written.
         """
-        if isinstance(table, Result):
-            self.require_converged(table)
-            table = table.table
+        table = self._admitted(self.gate.admit(name, table))
         if group_by is not None and table[group_by].ne(table[group_by].shift()).sum() > (
             table[group_by].nunique()
         ):
@@ -275,6 +276,7 @@ class StudyRun:
         path = self._staging / self._new(f"{self._layout.results}/{_checked(name)}.csv", "table")
         write_table(path, table)
         released = read_table(path)
+        self.gate.released(name, released)
         if show:
             self.items.append(
                 TableItem(
@@ -293,7 +295,7 @@ class StudyRun:
         self,
         name: str,
         kind: str,
-        table: pd.DataFrame,
+        table: Releasable,
         *,
         caption: str,
         alt: str,
@@ -307,8 +309,9 @@ class StudyRun:
             Name of the files, without extension.
         kind : str
             One of :data:`fiac_survival.report.drawing.DRAWINGS`.
-        table : DataFrame
-            What to draw.
+        table : DataFrame, CountTable, CurveTable or EstimateTable
+            What to draw. Where the protocol's profile protects, rows of what :meth:`table` returned, or a
+            table with its structure.
         caption, alt : str
             Caption, and what it shows for those who cannot see it.
         **options
@@ -321,8 +324,9 @@ class StudyRun:
         """
         stem = f"{self._layout.figures}/{_checked(name)}"
         csv = self._new(f"{stem}.csv", "table")
+        drawn = self._admitted(self.gate.admit_figure(name, table))
         with self._progress.step(f"drawing {name}"):
-            write_table(self._staging / csv, table)
+            write_table(self._staging / csv, drawn)
             paths = draw_from_csv(
                 kind,
                 self._staging / csv,
@@ -340,6 +344,12 @@ class StudyRun:
         self.items.append(
             FigureItem(name=name, caption=caption, alt=alt, svg=self._staging / f"{stem}.svg")
         )
+
+    def _admitted(self, table: pd.DataFrame | Result) -> pd.DataFrame:
+        if isinstance(table, Result):
+            self.require_converged(table)
+            return table.table
+        return table
 
     def _new(self, path: str, kind: str) -> str:
         if path in self.artefacts:

@@ -27,6 +27,7 @@ from fiac_survival.study.record import (
     read_record,
     to_json,
 )
+from fiac_survival.study.release import earlier_releases
 from fiac_survival.study.verification import Verification, verify_against, verify_in_place
 
 
@@ -140,6 +141,10 @@ class Study:
         return layout
 
     def _finish(self, run: StudyRun, layout: Layout, staging: Path, engine: str) -> None:
+        log = None
+        if run.gate.guarded:
+            fingerprints = {d["source"]: d["sha256"] for d in run.data_used}
+            log = run.gate.close(earlier_releases(self.project), fingerprints, self.name)
         record = make_record(
             self.project,
             self.protocol,
@@ -151,6 +156,9 @@ class Study:
             figures=run.figures,
             seeds=run.seeds_used,
         )
+        if log is not None:
+            texts = sum(item.kind in {"summary", "prose", "section"} for item in run.items)
+            record["disclosure"] = log | {"texts_to_read": texts}
         write_text(staging / layout.report, study_page(self.protocol, run.items, record))
         run.artefacts[layout.report] = "report"
         record["artefacts"].append(fingerprint(staging, layout.report, "report"))
