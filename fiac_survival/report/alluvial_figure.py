@@ -100,7 +100,7 @@ def alluvial_figure(
     >>> table = pd.DataFrame({"panel": "Observed", "line": [1, 1], "from_regimen": "A",
     ...                       "to_regimen": ["death", "censored"], "n": [30, 70]})
     >>> figure = fs.report.alluvial_figure(table, title="Pathways")
-    >>> figure.axes[0].get_title()
+    >>> figure.axes[0].get_title(loc="left")
     'Observed (100 patients)'
     """
     table = checked(
