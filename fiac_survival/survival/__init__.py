@@ -2,14 +2,17 @@
 
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.risk_table import RiskTable
+from fiac_survival.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from fiac_survival.survival.cox import CoxModel, cox
 from fiac_survival.survival.curves import SurvivalCurve
+from fiac_survival.survival.gray import GrayTest, gray
 from fiac_survival.survival.kaplan_meier import kaplan_meier
 from fiac_survival.survival.logrank import LogRank, logrank
 from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
 from fiac_survival.survival.rmst import RestrictedMean, rmst
+from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.transition_curves import TransitionProbabilities
 from fiac_survival.survival.transition_data import TransitionData
 from fiac_survival.survival.transition_estimates import state_occupation, transition_probabilities
@@ -19,22 +22,28 @@ from fiac_survival.survival.transition_profiles import TransitionCox
 __all__ = [
     "CoxModel",
     "CumulativeHazard",
+    "CumulativeIncidence",
+    "GrayTest",
     "LogRank",
     "Milestone",
     "Outcome",
     "ProportionalHazardsTest",
     "RestrictedMean",
+    "RestrictedTimeLost",
     "RiskTable",
     "SurvivalCurve",
     "TransitionCox",
     "TransitionData",
     "TransitionProbabilities",
+    "aalen_johansen",
     "cox",
+    "gray",
     "kaplan_meier",
     "logrank",
     "milestone",
     "nelson_aalen",
     "rmst",
+    "rmtl",
     "state_occupation",
     "transition_cox",
     "transition_probabilities",
