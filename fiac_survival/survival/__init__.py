@@ -5,6 +5,7 @@ from fiac_survival.core.risk_table import RiskTable
 from fiac_survival.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from fiac_survival.survival.cox import CoxModel, cox
 from fiac_survival.survival.curves import SurvivalCurve
+from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
 from fiac_survival.survival.kaplan_meier import kaplan_meier
 from fiac_survival.survival.logrank import LogRank, logrank
@@ -23,6 +24,7 @@ __all__ = [
     "CoxModel",
     "CumulativeHazard",
     "CumulativeIncidence",
+    "FineGrayModel",
     "GrayTest",
     "LogRank",
     "Milestone",
@@ -37,6 +39,7 @@ __all__ = [
     "TransitionProbabilities",
     "aalen_johansen",
     "cox",
+    "fine_gray",
     "gray",
     "kaplan_meier",
     "logrank",
