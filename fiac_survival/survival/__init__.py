@@ -8,7 +8,17 @@ from fiac_survival.survival.curves import SurvivalCurve
 from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
 from fiac_survival.survival.kaplan_meier import kaplan_meier
+from fiac_survival.survival.landmark import (
+    ImmortalTime,
+    Landmark,
+    SplitOutcome,
+    immortal_time,
+    landmark,
+    simon_makuch,
+    split_at_changes,
+)
 from fiac_survival.survival.logrank import LogRank, logrank
+from fiac_survival.survival.maxcombo import MaxCombo, maxcombo
 from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
@@ -26,13 +36,17 @@ __all__ = [
     "CumulativeIncidence",
     "FineGrayModel",
     "GrayTest",
+    "ImmortalTime",
+    "Landmark",
     "LogRank",
+    "MaxCombo",
     "Milestone",
     "Outcome",
     "ProportionalHazardsTest",
     "RestrictedMean",
     "RestrictedTimeLost",
     "RiskTable",
+    "SplitOutcome",
     "SurvivalCurve",
     "TransitionCox",
     "TransitionData",
@@ -41,12 +55,17 @@ __all__ = [
     "cox",
     "fine_gray",
     "gray",
+    "immortal_time",
     "kaplan_meier",
+    "landmark",
     "logrank",
+    "maxcombo",
     "milestone",
     "nelson_aalen",
     "rmst",
     "rmtl",
+    "simon_makuch",
+    "split_at_changes",
     "state_occupation",
     "transition_cox",
     "transition_probabilities",

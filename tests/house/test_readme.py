@@ -29,11 +29,13 @@ def test_links_lead_somewhere():
 
 def test_the_number_of_reference_records():
     from tests.oracle import (
+        test_competing_risks,
         test_cox,
         test_kaplan_meier,
         test_logrank,
         test_multistate,
         test_rmst,
+        test_time_dependent_treatment,
         test_weighting,
     )
 
@@ -49,5 +51,7 @@ def test_the_number_of_reference_records():
         + len(test_weighting.EXPECTED)
         - len(test_weighting.NOT_REFERENCES)
         + len(test_multistate.EXPECTED)
+        + len(test_competing_risks.EXPECTED)
+        + len(test_time_dependent_treatment.EXPECTED)
     )
     assert f"on {used} reference records" in README
