@@ -24,8 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 TASKS = (
+    "aalen_johansen",
+    "aalen_johansen_weighted",
     "cox",
+    "fine_gray",
     "kaplan_meier",
+    "maxcombo",
     "sequences",
     "sequences_quantecon",
     "sequences_mdptoolbox",

@@ -2,17 +2,31 @@
 
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.risk_table import RiskTable
+from fiac_survival.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from fiac_survival.survival.compare_families import FamilyComparison, compare_families
 from fiac_survival.survival.cox import CoxModel, cox
 from fiac_survival.survival.curves import SurvivalCurve
+from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
+from fiac_survival.survival.gray import GrayTest, gray
 from fiac_survival.survival.kaplan_meier import kaplan_meier
+from fiac_survival.survival.landmark import (
+    ImmortalTime,
+    Landmark,
+    SplitOutcome,
+    immortal_time,
+    landmark,
+    simon_makuch,
+    split_at_changes,
+)
 from fiac_survival.survival.logrank import LogRank, logrank
+from fiac_survival.survival.maxcombo import MaxCombo, maxcombo
 from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
 from fiac_survival.survival.rmst import RestrictedMean, rmst
+from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.smooth_hazard import SmoothedHazard, smoothed_hazard
 from fiac_survival.survival.transition_curves import TransitionProbabilities
 from fiac_survival.survival.transition_data import TransitionData
@@ -23,28 +37,45 @@ from fiac_survival.survival.transition_profiles import TransitionCox
 __all__ = [
     "CoxModel",
     "CumulativeHazard",
+    "CumulativeIncidence",
     "FamilyComparison",
+    "FineGrayModel",
+    "GrayTest",
+    "ImmortalTime",
+    "Landmark",
     "LogRank",
+    "MaxCombo",
     "Milestone",
     "Outcome",
     "ParametricModel",
     "ProportionalHazardsTest",
     "RestrictedMean",
+    "RestrictedTimeLost",
     "RiskTable",
     "SmoothedHazard",
+    "SplitOutcome",
     "SurvivalCurve",
     "TransitionCox",
     "TransitionData",
     "TransitionProbabilities",
+    "aalen_johansen",
     "compare_families",
     "cox",
+    "fine_gray",
+    "gray",
+    "immortal_time",
     "kaplan_meier",
+    "landmark",
     "logrank",
+    "maxcombo",
     "milestone",
     "nelson_aalen",
     "parametric",
     "rmst",
+    "rmtl",
+    "simon_makuch",
     "smoothed_hazard",
+    "split_at_changes",
     "state_occupation",
     "transition_cox",
     "transition_probabilities",

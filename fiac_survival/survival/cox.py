@@ -302,7 +302,7 @@ def cox(
         covariance = bread @ (residuals.T @ residuals) @ bread.T
         kind = "robust" if cluster is None else "clustered"
     beta = end.beta * unscale
-    tests = _tests(rows, start, end, beta, covariance, robust=bool(robust), members=members)
+    tests = tests_of_fit(rows, start, end, beta, covariance, robust=bool(robust), members=members)
     names = design.columns
     inverse = np.diag(np.linalg.inv(end.information))
     return CoxModel(
@@ -355,7 +355,7 @@ def _cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64
     )
 
 
-def _tests(
+def tests_of_fit(
     rows: SortedRows,
     start: Pass,
     end: Pass,
@@ -365,6 +365,26 @@ def _tests(
     robust: bool,
     members: NDArray[np.int64] | None,
 ) -> pd.DataFrame:
+    """Test that all coefficients are 0.
+
+    Parameters
+    ----------
+    rows : SortedRows
+        The data.
+    start, end : Pass
+        At zero and at the estimate.
+    beta, covariance : (p,), (p, p) float64
+        Estimate and covariance in the covariates' own scale.
+    robust : bool
+        Whether to give the robust score test too.
+    members : (n,) int64 or None
+        Cluster codes in the order of the outcome.
+
+    Returns
+    -------
+    DataFrame
+        test, statistic, df, p_value.
+    """
     df = beta.size
     found = {
         "likelihood ratio": 2.0 * (end.log_likelihood - start.log_likelihood),

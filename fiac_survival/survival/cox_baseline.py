@@ -96,7 +96,7 @@ def predict(
     """
     moments = times_array(times)
     m = design.shape[0]
-    stratum = _strata_of(strata, rows.strata, m)
+    stratum = strata_of(strata, rows.strata, m)
     z = (design - rows.centre) / rows.scale
     relative = np.exp(z @ end.beta)
     _, hazard_mean, _ = block_means(rows, end)
@@ -130,7 +130,28 @@ def predict(
     return pd.concat(parts, ignore_index=True)
 
 
-def _strata_of(strata: Any, known: list[Any], m: int) -> list[int]:
+def strata_of(strata: Any, known: list[Any], m: int) -> list[int]:
+    """Find the number of each new patient's stratum.
+
+    Parameters
+    ----------
+    strata : array-like or None
+        Labels.
+    known : list
+        Labels of the model's strata.
+    m : int
+        Number of patients.
+
+    Returns
+    -------
+    list of int
+        Numbers.
+
+    Raises
+    ------
+    DataError
+        If a stratum is missing or unknown.
+    """
     if strata is None:
         if len(known) > 1:
             raise DataError(

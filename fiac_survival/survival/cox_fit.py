@@ -13,6 +13,8 @@ from fiac_survival.core.design import Design
 from fiac_survival.core.errors import ConvergenceError, DataError
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.kernels import cox as kernels
+from fiac_survival.kernels.fine_gray import log_risk_sets
+from fiac_survival.survival.fine_gray_tail import Tail
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,6 +49,8 @@ class SortedRows:
         What standardises the covariates.
     efron : bool
         Treatment of ties.
+    tail : Tail or None
+        Rows that stay in the risk sets after a competing event (Fine-Gray); None in a Cox model.
     """
 
     x: Floats
@@ -65,6 +69,7 @@ class SortedRows:
     centre: Floats
     scale: Floats
     efron: bool
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +219,10 @@ def evaluate(rows: SortedRows, beta: Floats) -> Pass:
             event_weight,
             count,
         )
+        if rows.tail is not None:
+            rows.tail.add_sums(rows.x, risk, rows.block_stratum, s0, s1)
+            log_likelihood = np.sum((rows.weight * (rows.x @ beta))[_happened(rows)])
+            log_likelihood -= log_risk_sets(s0, d0, event_weight, count, rows.efron)
     kernels.tie_sums(s0, d0, event_weight, count, rows.efron, ties)
     cumulated[:] = 0.0
     kernels.cumulate(np.ascontiguousarray(ties[:, 0]), rows.block_stratum, cumulated)
@@ -227,11 +236,13 @@ def evaluate(rows: SortedRows, beta: Floats) -> Pass:
         np.ascontiguousarray(ties[:, 1]),
         expected,
     )
+    if rows.tail is not None:
+        hazard = rows.tail.carried(ties[:, :1], rows.block_stratum)[:, 0]
+        expected[rows.tail.row] += risk[rows.tail.row] * hazard
     score, information = np.empty(p), np.empty((p, p))
-    happened = rows.event & (rows.start < rows.stop)
     kernels.score_and_information(
         rows.x,
-        rows.weight * happened - expected,
+        rows.weight * _happened(rows) - expected,
         expected,
         s1,
         d1,
@@ -255,6 +266,11 @@ def evaluate(rows: SortedRows, beta: Floats) -> Pass:
         ties=ties,
         cumulated=cumulated,
     )
+
+
+def _happened(rows: SortedRows) -> NDArray[np.bool_]:
+    """Rows whose event counts."""
+    return np.asarray(rows.event & (rows.start < rows.stop))
 
 
 def maximise(rows: SortedRows, design: Design) -> tuple[Pass, Pass, int]:
@@ -332,17 +348,24 @@ def _require_information(start: Pass, rows: SortedRows, design: Design) -> None:
 
 def _explain(rows: SortedRows, design: Design, now: Pass) -> None:
     """Say why there is no maximum: name the covariates along which the likelihood rises."""
+    order, stop = np.arange(rows.stop.size), rows.stop
+    if rows.tail is not None:
+        # After a competing event a row stays to the end of its stratum.
+        stop = stop.copy()
+        stop[rows.tail.row] = np.searchsorted(rows.block_stratum, rows.tail.stratum, side="right")
+        order = np.argsort(stop, kind="stable")
+    late = np.argsort(rows.start[order], kind="stable") if rows.by_start.size else rows.by_start
     direction = now.beta / max(float(np.abs(now.beta).max()), 1e-300)
     big = [j for j in np.argsort(-np.abs(direction)) if abs(direction[j]) > 0.05]
     for columns_used in ([big[0]], big):
         value = rows.x[:, columns_used] @ direction[columns_used]
         spread = float(value.max() - value.min())
         if kernels.is_monotone(
-            np.ascontiguousarray(value),
-            rows.event,
-            rows.start,
-            rows.stop,
-            rows.by_start,
+            np.ascontiguousarray(value[order]),
+            rows.event[order],
+            rows.start[order],
+            stop[order],
+            late,
             rows.block_stratum,
             1e-7 * spread,
         ):

@@ -98,4 +98,10 @@ def score_residuals(rows: SortedRows, end: Pass) -> Floats:
         mean,
         out,
     )
+    if rows.tail is not None:
+        later = np.column_stack([end.ties[:, 0], hazard_mean])
+        carried = rows.tail.carried(later, rows.block_stratum)
+        i = rows.tail.row
+        relative = (end.risk[i] / rows.weight[i])[:, None]
+        out[i] -= relative * (rows.x[i] * carried[:, :1] - carried[:, 1:])
     return out

@@ -17,7 +17,13 @@ Source = Outcome | RiskTable
 
 
 def as_risk_table(
-    y: Source, method: str, *, group: Any = None, weights: Any = None, **needs_rows: Any
+    y: Source,
+    method: str,
+    *,
+    group: Any = None,
+    weights: Any = None,
+    causes: bool = False,
+    **needs_rows: Any,
 ) -> RiskTable:
     """Reduce rows to a risk table, or take the one that is given.
 
@@ -29,13 +35,15 @@ def as_risk_table(
         Name of the estimator, for messages.
     group, weights : array-like, optional
         Only with rows.
+    causes : bool, default False
+        Whether the method knows several causes.
     **needs_rows
         Further options that only rows can serve (cluster, covariates, ...).
 
     Returns
     -------
     RiskTable
-        One status code, 0 or 1.
+        Status codes 0 and 1 only, unless the method knows several causes.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def as_risk_table(
                 remedy="pass an Outcome (rows), or put groups and weights into the risk table",
             )
         worst = int(y.table["status"].max())
-        if worst > 1:
+        if worst > 1 and not causes:
             raise DataError(
                 f"{method} takes event codes 0 and 1",
                 values={"status": worst},
@@ -65,7 +73,8 @@ def as_risk_table(
             values={"type": type(y).__name__},
             remedy="make one: fs.Outcome(time, event)",
         )
-    y.require_binary(method, "a method for competing risks")
+    if not causes:
+        y.require_binary(method, "a method for competing risks")
     return RiskTable.from_outcome(y, group=group, weights=weights)
 
 

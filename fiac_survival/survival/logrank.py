@@ -18,7 +18,7 @@ Sources: Fleming and Harrington 1991; Lin and Wei 1989 for the robust variance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.results import Result
@@ -63,6 +64,52 @@ class LogRank(Result):
     p_value: float
     covariance: Floats
     variance: str
+
+    def trend(self, scores: Any = None) -> LogRank:
+        r"""Test for a trend of the hazard over ordered groups.
+
+        With scores c, :math:`(c'(O-E))^2/(c'Vc)` is chi-squared on one degree of freedom (Tarone 1975).
+
+        Parameters
+        ----------
+        scores : array-like of float, shape (k,), optional
+            One per group, in the order of the table; 0, 1, 2, ... if left out.
+
+        Returns
+        -------
+        LogRank
+            Statistic and p-value of the trend.
+
+        Raises
+        ------
+        DataError
+            If there is not one score a group, or they are all equal.
+
+        Examples
+        --------
+        >>> import fiac_survival as fs
+        >>> y = fs.Outcome([3, 5, 8, 10, 4, 9], [1, 1, 1, 0, 1, 0])
+        >>> test = fs.survival.logrank(y, [2, 2, 1, 0, 1, 0])
+        >>> round(test.trend().statistic, 3)
+        4.547
+        """
+        k = len(self.table)
+        values = np.arange(float(k))
+        if scores is not None:
+            values = columns.require_finite(columns.numeric(scores, "scores", n=k), "scores")
+        if np.ptp(values) == 0:
+            raise DataError(
+                "scores must differ between groups",
+                values={"scores": values.tolist()},
+                remedy="leave them out for 0, 1, 2, ...",
+            )
+        # Covariances add up to 0 over groups: centring the scores only helps the arithmetic.
+        values = values - values.mean()
+        difference = (self.table["observed"] - self.table["expected"]).to_numpy()
+        spread = float(values @ self.covariance @ values)
+        statistic = float(values @ difference) ** 2 / spread if spread > 0 else 0.0
+        p_value = float(chdtrc(1, statistic)) if spread > 0 else float("nan")
+        return replace(self, statistic=statistic, df=int(spread > 0), p_value=p_value)
 
 
 @single_threaded_blas
@@ -129,8 +176,7 @@ def logrank(
         table = as_risk_table(y, "logrank", group=group, weights=weights, strata=strata)
     labels = table.groups
     require_two_groups(labels, "logrank")
-    code = {label: g for g, label in enumerate(labels)}
-    frame = table.table.assign(code=table.table["group"].map(code))
+    frame = with_codes(table)
     if not (frame["status"] > 0).any():
         raise DataError(
             "logrank needs at least one event",
@@ -154,10 +200,96 @@ def logrank(
     )
 
 
-def _stratum(
-    cells: pd.DataFrame, k: int, rho: float, gamma: float, *, weighted: bool
-) -> tuple[Floats, Floats, Floats]:
-    """Observed, expected and covariance of one stratum."""
+def with_codes(table: RiskTable) -> pd.DataFrame:
+    """Add the number of each cell's group to a risk table.
+
+    Parameters
+    ----------
+    table : RiskTable
+        The sufficient statistic.
+
+    Returns
+    -------
+    DataFrame
+        Its cells with a column ``code``.
+    """
+    code = {label: g for g, label in enumerate(table.groups)}
+    return table.table.assign(code=table.table["group"].map(code))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One stratum on the grid of its event times.
+
+    Attributes
+    ----------
+    fail, share : (k, m) float64
+        Events of each group, and its share of those at risk.
+    hazard, before : (m,) float64
+        Pooled hazard increments and the pooled curve just before each time.
+    spread : (m,) float64
+        D(Y-D)/(Y-1) of the hypergeometric variance.
+    first, last : (n,) int64
+        Grid indices between which each cell is at risk.
+    code : (n,) int64
+        Group of each cell.
+    event : (n,) bool
+        Whether the cell's exit is an event.
+    """
+
+    fail: Floats
+    share: Floats
+    hazard: Floats
+    before: Floats
+    spread: Floats
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    code: NDArray[np.int64]
+    event: NDArray[np.bool_]
+
+    def omega(self, rho: float, gamma: float) -> Floats:
+        """Fleming-Harrington weight at each event time, shape (m,)."""
+        return np.asarray(self.before**rho * (1.0 - self.before) ** gamma)
+
+    def scores(self, omega: Floats) -> tuple[Floats, Floats]:
+        """Weighted observed and expected events of each group, shapes (k,)."""
+        expected = (omega * self.fail.sum(axis=0) * self.share).sum(axis=1)
+        return (omega * self.fail).sum(axis=1), expected
+
+    def covariance(self, square: Floats) -> Floats:
+        """Hypergeometric covariance, given the product of two weights, shape (k, k)."""
+        scaled = self.share * (square * self.spread)
+        return np.diag(scaled.sum(axis=1)) - self.share @ scaled.T
+
+    def residuals(self, omega: Floats) -> Floats:
+        """Score residual of each cell, of unit weight, shape (k, n)."""
+        k, m = self.share.shape
+        ours = np.zeros((k, m + 1))
+        ours[:, 1:] = np.cumsum(omega * self.hazard * self.share, axis=1)
+        own = np.concatenate([[0.0], np.cumsum(omega * self.hazard)])
+        code, event, first, last = self.code, self.event, self.first, self.last
+        out = ours[:, last + 1] - ours[:, first]
+        out[code, np.arange(code.size)] -= own[last + 1] - own[first]
+        out[:, event] -= (omega * self.share)[:, last[event]]
+        out[code[event], np.flatnonzero(event)] += omega[last[event]]
+        return np.asarray(out)
+
+
+def compare_stratum(cells: pd.DataFrame, k: int) -> Comparison | None:
+    """Put one stratum on the grid of its event times.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cells of a risk table with the number of their group as ``code``.
+    k : int
+        Number of groups.
+
+    Returns
+    -------
+    Comparison or None
+        None if no event occurs.
+    """
     entry, exit_time = cells["entry"].to_numpy(), cells["time"].to_numpy()
     code, event = cells["code"].to_numpy(), cells["status"].to_numpy() > 0
     n = cells["n"].to_numpy().astype(np.float64)
@@ -165,7 +297,7 @@ def _stratum(
     grid = np.unique(exit_time[event])
     m = grid.size
     if m == 0:
-        return np.zeros(k), np.zeros(k), np.zeros((k, k))
+        return None
     first, last = place(grid, entry, exit_time)
 
     def at_risk(amount: Floats, rows: NDArray[np.bool_]) -> Floats:
@@ -174,7 +306,7 @@ def _stratum(
         return out
 
     risk = np.stack([at_risk(weight, code == g) for g in range(k)])
-    fail = np.stack(
+    fail: Floats = np.stack(
         [
             np.bincount(last[event & (code == g)], weights=weight[event & (code == g)], minlength=m)
             for g in range(k)
@@ -186,28 +318,38 @@ def _stratum(
     all_fail = n_risk == np.bincount(last[event], weights=n[event], minlength=m)
     hazard, survival = np.empty(m), np.empty(m)
     product_limit(total_risk, total_fail, all_fail, hazard, survival)
-    before = np.concatenate([[1.0], survival[:-1]])
-    omega = before**rho * (1.0 - before) ** gamma
-    share = risk / total_risk
-    observed = (omega * fail).sum(axis=1)
-    expected = (omega * total_fail * share).sum(axis=1)
+    spread = np.zeros(m)
+    np.divide(
+        total_fail * (total_risk - total_fail),
+        total_risk - 1.0,
+        out=spread,
+        where=total_risk > 1.0,
+    )
+    return Comparison(
+        fail=fail,
+        share=risk / total_risk,
+        hazard=hazard,
+        before=np.concatenate([[1.0], survival[:-1]]),
+        spread=spread,
+        first=first,
+        last=last,
+        code=code,
+        event=event,
+    )
+
+
+def _stratum(
+    cells: pd.DataFrame, k: int, rho: float, gamma: float, *, weighted: bool
+) -> tuple[Floats, Floats, Floats]:
+    """Observed, expected and covariance of one stratum."""
+    found = compare_stratum(cells, k)
+    if found is None:
+        return np.zeros(k), np.zeros(k), np.zeros((k, k))
+    omega = found.omega(rho, gamma)
+    observed, expected = found.scores(omega)
     if not weighted:
-        spread = np.zeros(m)
-        np.divide(
-            omega**2 * total_fail * (total_risk - total_fail),
-            total_risk - 1.0,
-            out=spread,
-            where=total_risk > 1.0,
-        )
-        covariance = np.diag((spread * share).sum(axis=1)) - (share * spread) @ share.T
-        return observed, expected, covariance
-    ours = np.zeros((k, m + 1))
-    ours[:, 1:] = np.cumsum(omega * hazard * share, axis=1)
-    own = np.concatenate([[0.0], np.cumsum(omega * hazard)])
-    residual = ours[:, last + 1] - ours[:, first]
-    residual[code, np.arange(code.size)] -= own[last + 1] - own[first]
-    residual[:, event] -= (omega * share)[:, last[event]]
-    residual[code[event], np.flatnonzero(event)] += omega[last[event]]
+        return observed, expected, found.covariance(omega**2)
+    residual = found.residuals(omega)
     return observed, expected, (residual * cells["weight_sq"].to_numpy()) @ residual.T
 
 

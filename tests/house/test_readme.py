@@ -29,6 +29,7 @@ def test_links_lead_somewhere():
 
 def test_the_number_of_reference_records():
     from tests.oracle import (
+        test_competing_risks,
         test_cox,
         test_kaplan_meier,
         test_logrank,
@@ -36,6 +37,7 @@ def test_the_number_of_reference_records():
         test_parametric,
         test_rmst,
         test_sequences,
+        test_time_dependent_treatment,
         test_weighting,
     )
 
@@ -54,5 +56,7 @@ def test_the_number_of_reference_records():
         + len(test_sequences.EXPECTED)
         - len(test_sequences.LATER)
         + len(test_parametric.EXPECTED)
+        + len(test_competing_risks.EXPECTED)
+        + len(test_time_dependent_treatment.EXPECTED)
     )
     assert f"on {used} reference records" in README

@@ -9,7 +9,7 @@ import fiac_survival as fs
 from tests.oracle.reference import agree, records, rows
 
 EXPECTED = records("logrank")
-# One-sample and MaxCombo tests belong to methods that the package does not have yet.
+# The one-sample test needs a population table.
 LATER = {"survdiff_onesample_mgus2"}
 
 
@@ -95,6 +95,25 @@ def test_fleming_harrington(name):
         agree(found.p_value, expected["p"])
         agree(found.table["observed"][1] - found.table["expected"][1], expected["U"])
         agree(found.covariance[1, 1], expected["V"])
+
+
+@pytest.mark.parametrize("name", ["lung", "veteran", "myeloid"])
+def test_maxcombo(name):
+    d = rows(name)
+    time, status, group = {
+        "lung": ("time", "status", "sex"),
+        "veteran": ("time", "status", "trt"),
+        "myeloid": ("futime", "death", "trt"),
+    }[name]
+    y = fs.Outcome(d[time], d[status] == d[status].max())
+    expected = EXPECTED[f"fleming_harrington_{name}"]["maxcombo"]
+    found = fs.survival.maxcombo(y, d[group])
+    order = [0, 2, 1, 3]  # R has (0,1) before (1,0)
+    agree(found.table["z"].iloc[order], expected["Z"])
+    agree(found.correlation[order][:, order], expected["cor"])
+    agree(found.statistic, expected["max_abs_z"])
+    # R integrates by quasi-Monte Carlo.
+    agree(found.p_value, expected["maxcombo_p"], absolute=1e-4)
 
 
 def test_statistic_of_survmisc():
