@@ -83,13 +83,8 @@ def with_costs(model: SequenceModel, cost: Mapping[str, float] | None) -> Sequen
     if not (np.isfinite(per_step).all() and (per_step >= 0).all()):
         raise DataError("costs must be finite and not negative", values={"cost": dict(cost)})
     amounts = np.broadcast_to(per_step[None, :, None, None, None], model.next_prob.shape).copy()
-    other = object.__new__(type(model))
-    for name, value in vars(model).items():
-        object.__setattr__(other, name, value)
-    object.__setattr__(other, "cost", amounts)
-    object.__setattr__(other, "start_cost", None)
-    object.__setattr__(other, "salvage_cost", np.zeros_like(model.salvage_death))
-    return other
+    nothing = np.zeros_like(model.salvage_death)
+    return model.replaced(cost=amounts, start_cost=None, salvage_cost=nothing)
 
 
 def value_and_cost(

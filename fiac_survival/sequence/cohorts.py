@@ -115,6 +115,48 @@ def choice(frail: NDArray[np.bool_], exposed: NDArray[np.int64], confounding: fl
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
+def cumulated(onward: Floats, death: Floats) -> Floats:
+    """Cumulate kernels to draw from.
+
+    Parameters
+    ----------
+    onward, death : (..., T) float64
+        Kernels.
+
+    Returns
+    -------
+    (..., 2 T + 1) float64
+        Moving on in steps 1..T, death in steps 1..T, neither; cumulative.
+    """
+    stay = np.maximum(1.0 - (onward + death).sum(axis=-1, keepdims=True), 0.0)
+    return np.cumsum(np.concatenate([onward, death, stay], axis=-1), axis=-1)
+
+
+def draw_endings(
+    table: Floats, uniform: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """Draw how lines end, and when.
+
+    Parameters
+    ----------
+    table : (n, 2 T + 1) float64
+        Rows of :func:`cumulated`.
+    uniform : (n,) float64
+        Uniform random numbers.
+
+    Returns
+    -------
+    moved, died : (n,) bool
+        How the line ended.
+    steps : (n,) int64
+        In which step; 40 T, beyond any follow-up, where it did not end.
+    """
+    n_steps = (table.shape[1] - 1) // 2
+    drawn = (uniform[:, None] > table).sum(axis=1).clip(max=2 * n_steps)
+    moved, stays = drawn < n_steps, drawn == 2 * n_steps
+    return moved, ~moved & ~stays, np.where(stays, 40 * n_steps, drawn % n_steps + 1)
+
+
 def cohort(
     n: int,
     *,
@@ -158,8 +200,7 @@ def cohort(
     f = formulary()
     rng = stream(seed, "cohort")
     onward, death = to_kernels(*_hazards())
-    stay = np.maximum(1.0 - (onward + death).sum(axis=-1, keepdims=True), 0.0)
-    cumulative = np.cumsum(np.concatenate([onward, death, stay], axis=-1), axis=-1)
+    cumulative = cumulated(onward, death)
     group = (rng.random(n) < 0.35).astype(np.int64)
     end = np.full(n, 10 * f.n_steps, dtype=np.int64)
     if censoring is not None:
@@ -180,9 +221,7 @@ def cohort(
             common = np.bitwise_count(f.masks[regimen] & exposed[active]).astype(np.int64)
             level = np.minimum(common, f.overlap_levels - 1)
             table = cumulative[line, regimen, group[active], level, frail.astype(int)]
-            drawn = (u[:, None] > table).sum(axis=1).clip(max=2 * f.n_steps)
-            moved, died = drawn < f.n_steps, (drawn >= f.n_steps) & (drawn < 2 * f.n_steps)
-            length = np.where(drawn == 2 * f.n_steps, 20 * f.n_steps, drawn % f.n_steps + 1)
+            moved, died, length = draw_endings(table, u)
         else:
             hazard = np.array([0.10, 0.14])[group[active]]
             length = np.ceil(np.log(u) / np.log1p(-hazard)).astype(np.int64).clip(min=1)

@@ -24,6 +24,7 @@ from fiac_survival.core.errors import SupportError
 from fiac_survival.sequence.histories import DEATH, NEXT, Histories
 from fiac_survival.sequence.kernel_fitting import Estimator, Fit, to_kernels
 from fiac_survival.sequence.policy_rules import PolicyRule, State
+from fiac_survival.sequence.step_counts import at_risk_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -139,7 +140,7 @@ class ElapsedKernels:
         ended = np.zeros((len(cells), 3, self.n_steps + 1))
         weights = np.concatenate([row_weights, of_person[person]])
         np.add.at(ended, (of_row.ravel(), ending, np.minimum(steps, self.n_steps)), weights)
-        self.at_risk = np.cumsum(ended.sum(axis=1)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        self.at_risk = at_risk_of(ended.sum(axis=1))
         safe = np.where(self.at_risk > 0, self.at_risk, 1.0)
         self.next_prob, self.death_prob = to_kernels(
             ended[:, NEXT, 1:] / safe, ended[:, DEATH, 1:] / safe
@@ -195,14 +196,11 @@ class Course:
         q(u), u = 0..r.
     following : (r,) float64
         V of the next line if this one ends in step u = 1..r.
-    gain : (r+1,) float64
-        Sums of the increments 1 + q(u) - q(u-1) of the first u steps.
     """
 
     value: float
     remaining: Floats
     following: Floats
-    gain: Floats
 
 
 class Plan:
@@ -287,5 +285,4 @@ class Plan:
         earned = survival[:-1] - 0.5 * death + onward * following
         tail = np.concatenate([np.cumsum(earned[::-1])[::-1], [0.0]])
         remaining = np.where(survival > 1e-14, tail / np.maximum(survival, 1e-14), 0.0)
-        gain = np.concatenate([[0.0], np.cumsum(1.0 + remaining[1:] - remaining[:-1])])
-        return Course(float(remaining[0]) if r else 0.0, remaining, following, gain)
+        return Course(float(remaining[0]) if r else 0.0, remaining, following)

@@ -37,7 +37,8 @@ from fiac_survival.core.intervals import normal_quantile, require_choice
 from fiac_survival.core.results import Result
 from fiac_survival.sequence.evaluators import Evaluator, Outcome
 from fiac_survival.sequence.formulary import Formulary
-from fiac_survival.sequence.histories import Histories, Unit, read_histories
+from fiac_survival.sequence.histories import Histories, Unit
+from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.observed_care import Censoring, Propensity
 from fiac_survival.sequence.solution import NOTE, Solution
 
@@ -238,17 +239,10 @@ def evaluate(
             "level must lie between 0 and 1, folds be at least 1, draws 0 or at least 2",
             values={"level": level, "folds": folds, "draws": draws},
         )
-    if isinstance(lines, Histories):
-        h = lines
-    else:
-        if formulary is None:
-            raise DataError(
-                "a table of lines needs a formulary", remedy="pass formulary=; see read_formulary"
-            )
-        keep = list(
-            dict.fromkeys([*confounders, *censoring_confounders, *([weights] if weights else [])])
-        )
-        h = read_histories(lines, formulary, unit=unit, covariates=keep, other=other)
+    keep = list(
+        dict.fromkeys([*confounders, *censoring_confounders, *([weights] if weights else [])])
+    )
+    h = as_histories(lines, formulary, unit=unit, covariates=keep, other=other)
     named = dict(policy) if isinstance(policy, Mapping) else {_name(policy): policy}
     if "observed care" in named:
         raise DataError('"observed care" is the name of what was observed; take another')

@@ -20,7 +20,7 @@ from fiac_survival.core.seeds import stream
 from fiac_survival.sequence.course_values import ElapsedKernels, Kernels, StateKernels
 from fiac_survival.sequence.histories import DEATH, Histories
 from fiac_survival.sequence.indication import RegimenModel
-from fiac_survival.sequence.kernel_fitting import Estimator, weighted_counts
+from fiac_survival.sequence.kernel_fitting import Estimator
 from fiac_survival.sequence.observed_care import (
     Censoring,
     Observation,
@@ -28,6 +28,7 @@ from fiac_survival.sequence.observed_care import (
     Segments,
 )
 from fiac_survival.sequence.policy_rules import PolicyRule
+from fiac_survival.sequence.step_counts import weighted_counts
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.policy_work import PolicyWork

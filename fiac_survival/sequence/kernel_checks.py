@@ -12,9 +12,9 @@ from scipy.special import ndtr
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, survival_interval
 from fiac_survival.sequence.histories import DEATH, Histories
-from fiac_survival.sequence.kernel_fitting import Cells
 from fiac_survival.sequence.multinomial import fit_multinomial, probabilities
 from fiac_survival.sequence.solution import NOTE
+from fiac_survival.sequence.step_counts import at_risk_of, weighted_counts
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.kernel_estimation import KernelEstimate
@@ -189,9 +189,9 @@ def _compare(
     beyond = steps > n_steps
     at = np.minimum(steps, n_steps)
     happened = event & ~beyond
-    total = np.bincount(at, weights=weights, minlength=n_steps + 1)
+    total = weighted_counts(at, weights, n_steps + 1)
     events = np.bincount(at, weights=weights * happened, minlength=n_steps + 1)[1:]
-    at_risk = np.cumsum(total[::-1])[::-1][1:]
+    at_risk = at_risk_of(total)
     hazard = events / np.where(at_risk > 0, at_risk, 1.0)
     survival = np.cumprod(1.0 - hazard)
     # Weighted Kaplan-Meier: each row's martingale, weights held fixed.
@@ -211,7 +211,7 @@ def _compare(
         transform="log-log",
     )
     seen = at_risk > 0
-    count = np.cumsum(np.bincount(at, minlength=n_steps + 1)[::-1])[::-1][1:]
+    count = at_risk_of(weighted_counts(at, None, n_steps + 1)).astype(np.int64)
     table = pd.DataFrame(
         {
             "outcome": outcome,
@@ -297,7 +297,7 @@ def expected_hazards(estimate: KernelEstimate) -> pd.DataFrame:
             values={"form": estimate.estimator.form},
         )
     f = estimate.formulary
-    counts = Cells(estimate.histories).counts(estimate.weights)
+    counts = estimate.estimator.cells.counts(estimate.weights)
     row, step = np.nonzero(counts.at_risk > 0)
     p = probabilities(design.of_cells(counts.cell[row], step), hazard.coef)
     tables = []

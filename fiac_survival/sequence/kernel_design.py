@@ -55,6 +55,24 @@ def restricted_spline(x: Floats, knots: Floats) -> Floats:
     return np.column_stack(columns)
 
 
+def spline_or_line(x: Floats, knots: Floats) -> Floats:
+    """Restricted cubic spline, or a straight line where fewer than three knots are distinct.
+
+    Parameters
+    ----------
+    x : (n,) float64
+        Where.
+    knots : (k,) float64
+        Distinct, ascending.
+
+    Returns
+    -------
+    (n, q) float64
+        Basis.
+    """
+    return restricted_spline(x, knots) if knots.size > 2 else x[:, None]
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """Columns of the hazard model.
@@ -244,7 +262,7 @@ def make_design(
     log_step = np.log(np.arange(1, f.n_steps + 1))
     at = np.quantile(np.log(np.maximum(event_steps, 1)), np.linspace(0.05, 0.95, max(knots, 2)))
     distinct = np.unique(np.round(at, 12))
-    basis = restricted_spline(log_step, distinct) if distinct.size > 2 else log_step[:, None]
+    basis = spline_or_line(log_step, distinct)
     occupied = basis[step]
     basis = (basis - occupied.mean(axis=0)) / np.maximum(occupied.std(axis=0), 1e-9)
     n_regimens, n_lines, n_groups = len(f.regimens), f.lines - 1, len(f.groups) - 1

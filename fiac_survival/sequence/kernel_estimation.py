@@ -24,8 +24,9 @@ from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.core.results import Result
 from fiac_survival.sequence.formulary import Formulary
-from fiac_survival.sequence.histories import DEATH, NEXT, Histories, Unit, read_histories
+from fiac_survival.sequence.histories import DEATH, NEXT, Histories, Unit
 from fiac_survival.sequence.kernel_fitting import Cells, Estimator, Fit, Form
+from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.relative_effects import RelativeEffects
 from fiac_survival.sequence.solution import NOTE
@@ -325,14 +326,7 @@ def estimate_kernels(
     (2, 3, 2, 2, 48)
     """
     require_choice(form, Form, "form")
-    if isinstance(lines, Histories):
-        h = lines
-    else:
-        if formulary is None:
-            raise DataError(
-                "a table of lines needs a formulary", remedy="pass one; see read_formulary"
-            )
-        h = read_histories(lines, formulary, unit=unit, covariates=confounders, other=other)
+    h = as_histories(lines, formulary, unit=unit, covariates=confounders, other=other)
     if knots < 2 or not 0 < pooling_sd < np.inf:
         raise DataError(
             "knots must be at least 2 and pooling_sd positive",
@@ -347,7 +341,7 @@ def estimate_kernels(
     estimator = Estimator(h, confounders, form, knots, pooling_sd, truncate, salvage_death)
     fit = estimator.fit(np.ones(h.n_persons))
     return KernelEstimate(
-        table=_support(h, estimator.weights),
+        table=_support(h, estimator.weights, estimator.cells),
         fit=fit,
         histories=h,
         weights=estimator.weights,
@@ -357,7 +351,7 @@ def estimate_kernels(
     )
 
 
-def _support(h: Histories, weights: Floats, least: int = 5) -> pd.DataFrame:
+def _support(h: Histories, weights: Floats, cells: Cells, least: int = 5) -> pd.DataFrame:
     """Count what stands behind each cell."""
     f = h.formulary
     shape = (f.lines, len(f.regimens), len(f.groups), f.overlap_levels)
@@ -370,7 +364,7 @@ def _support(h: Histories, weights: Floats, least: int = 5) -> pd.DataFrame:
     np.add.at(onward, at, h.ending == NEXT)
     np.add.at(death, at, h.ending == DEATH)
     np.maximum.at(followed, at, np.minimum(h.steps, f.n_steps))
-    counts = Cells(h).counts(np.ones(h.line.size))
+    counts = cells.counts(np.ones(h.line.size))
     months = np.zeros(shape)
     months[tuple(counts.cell.T)] = (counts.at_risk >= least).sum(axis=1) * f.step_months
     index = [axis.ravel() for axis in np.indices(shape)]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.histories import DEATH, NEXT, Histories
 from fiac_survival.sequence.indication import RegimenModel, indication_weights
-from fiac_survival.sequence.kernel_design import Design, make_design, restricted_spline
+from fiac_survival.sequence.kernel_design import Design, make_design, spline_or_line
 from fiac_survival.sequence.multinomial import MultinomialFit, fit_multinomial, probabilities
+from fiac_survival.sequence.step_counts import at_risk_of, weighted_counts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,28 +74,8 @@ class Cells:
         size = (len(self.cell), 3, self.n_steps + 1)
         ended = weighted_counts(self.place, weights, int(np.prod(size))).reshape(size)
         total = ended.sum(axis=1)
-        at_risk = np.cumsum(total[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        at_risk = at_risk_of(total)
         return Counts(self.cell, at_risk, ended[:, NEXT, 1:], ended[:, DEATH, 1:])
-
-
-def weighted_counts(place: Ints, weights: Any, size: int) -> Floats:
-    """Add up weights by place.
-
-    Parameters
-    ----------
-    place : (n,) int64
-        Places from 0.
-    weights : (n,) float
-        Weights.
-    size : int
-        Number of places.
-
-    Returns
-    -------
-    (size,) float64
-        Sums.
-    """
-    return np.asarray(np.bincount(place, weights=weights, minlength=size), dtype=np.float64)
 
 
 def to_kernels(onward: Floats, death: Floats) -> tuple[Floats, Floats]:
@@ -150,7 +131,7 @@ class Salvage:
         self.used = (at_risk > 0).ravel()
         log_step = np.log(np.arange(1, f.n_steps + 1))
         knots = np.unique(np.quantile(np.log(np.maximum(steps[died], 1)), [0.1, 0.5, 0.9]))
-        basis = restricted_spline(log_step, knots) if knots.size > 2 else log_step[:, None]
+        basis = spline_or_line(log_step, knots)
         basis = (basis - basis.mean(axis=0)) / np.maximum(basis.std(axis=0), 1e-9)
         indicator = np.repeat(np.eye(self.shape[0])[:, 1:], f.n_steps, axis=0)
         every = np.tile(basis, (self.shape[0], 1))
@@ -171,7 +152,7 @@ class Salvage:
         """
         size = (self.shape[0], 2, self.shape[1] + 1)
         ended = weighted_counts(self.place, weights, int(np.prod(size))).reshape(size)
-        at_risk = np.cumsum(ended.sum(axis=1)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        at_risk = at_risk_of(ended.sum(axis=1))
         return at_risk, ended[:, 1, 1:]
 
     def fit(self, of_person: Floats, start: MultinomialFit | None) -> tuple[Any, Floats]:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import SupportError
-from fiac_survival.sequence.histories import CENSORED, DEATH, Histories
+from fiac_survival.sequence.histories import CENSORED, Histories
 from fiac_survival.sequence.indication import RegimenModel, numeric_covariates
-from fiac_survival.sequence.kernel_design import restricted_spline
+from fiac_survival.sequence.kernel_design import spline_or_line
 from fiac_survival.sequence.multinomial import fit_multinomial, probabilities
 
 Floats = NDArray[np.float64]
@@ -173,7 +173,7 @@ class Observation:
         h, s = self.h, self.segments
         log_time = np.log1p(np.arange(self.n_steps, dtype=np.float64))
         knots = np.unique(np.quantile(log_time[self.elapsed], [0.1, 0.5, 0.9]))
-        basis = restricted_spline(log_time, knots) if knots.size > 2 else log_time[:, None]
+        basis = spline_or_line(log_time, knots)
         basis = (basis - basis.mean(axis=0)) / basis.std(axis=0)
         extra = numeric_covariates(h.covariates, confounders)[s.row]
         group = (h.group[s.row][:, None] == np.arange(1, len(h.formulary.groups))).astype(float)
@@ -235,19 +235,3 @@ class Observation:
         carried = np.empty_like(running)
         carried[s.order] = running - base
         return np.asarray(np.exp(total - before[self.segment] + carried[self.segment]))
-
-
-def died(segments: Segments) -> NDArray[np.bool_]:
-    """Segments that ended by death within the horizon.
-
-    Parameters
-    ----------
-    segments : Segments
-        Segments.
-
-    Returns
-    -------
-    (m,) bool
-        Which.
-    """
-    return np.asarray(segments.ending == DEATH)

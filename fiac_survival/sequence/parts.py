@@ -180,12 +180,7 @@ class ModelParts:
         DataError
             If the model has no such group.
         """
-        if group not in self.groups:
-            raise DataError(
-                "the group must be one of the model's",
-                values={"group": group, "known": ", ".join(self.groups)},
-            )
-        return self.groups.index(group)
+        return _place("group", group, self.groups)
 
     def regimen_index(self, regimen: str) -> int:
         """Find a regimen.
@@ -205,12 +200,7 @@ class ModelParts:
         DataError
             If the model has no such regimen.
         """
-        if regimen not in self.regimens:
-            raise DataError(
-                "the regimen must be one of the model's",
-                values={"regimen": regimen, "known": ", ".join(self.regimens)},
-            )
-        return self.regimens.index(regimen)
+        return _place("regimen", regimen, self.regimens)
 
     def class_mask(self, classes: Any) -> int:
         """Turn class names into a bitmask.
@@ -232,12 +222,7 @@ class ModelParts:
         """
         mask = 0
         for name in classes:
-            if name not in self.classes:
-                raise DataError(
-                    "the class must be one of the model's",
-                    values={"class": name, "known": ", ".join(self.classes)},
-                )
-            mask |= 1 << self.classes.index(name)
+            mask |= 1 << _place("class", name, self.classes)
         return mask
 
     def class_names(self, mask: int) -> tuple[str, ...]:
@@ -285,12 +270,28 @@ class ModelParts:
             next_refractory=self.next_refractory,
             extras={},
         )
+        return self.replaced(
+            **{name: kernels[name] for name in ("next_prob", "death_prob", "salvage_death")}
+        )
+
+    def replaced(self, **arrays: Floats | None) -> Self:
+        """Make the same model with other arrays, which are not checked.
+
+        Parameters
+        ----------
+        **arrays
+            By name of the attribute.
+
+        Returns
+        -------
+        SequenceModel
+            Sharing everything else, the states included.
+        """
         other = object.__new__(type(self))
-        for name, value in vars(self).items():
+        for name, value in (vars(self) | arrays).items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
             object.__setattr__(other, name, value)
-        for name in ("next_prob", "death_prob", "salvage_death"):
-            kernels[name].flags.writeable = False
-            object.__setattr__(other, name, kernels[name])
         return other
 
     def __repr__(self) -> str:
@@ -332,3 +333,12 @@ class ModelParts:
                 )
             return self.groups[0]
         return self.groups[self.group_index(group)]
+
+
+def _place(kind: str, name: str, known: tuple[str, ...]) -> int:
+    if name not in known:
+        raise DataError(
+            f"the {kind} must be one of the model's",
+            values={kind: name, "known": ", ".join(known)},
+        )
+    return known.index(name)

@@ -16,9 +16,10 @@ from fiac_survival.core.seeds import stream
 from fiac_survival.sequence.evaluation import evaluate
 from fiac_survival.sequence.fixed import ARROW
 from fiac_survival.sequence.formulary import Formulary
-from fiac_survival.sequence.histories import Histories, Unit, read_histories
+from fiac_survival.sequence.histories import Histories, Unit
 from fiac_survival.sequence.kernel_estimation import estimate_kernels
 from fiac_survival.sequence.kernel_fitting import Form
+from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.solution import NOTE, Solution
 
@@ -109,13 +110,8 @@ def split_report(
             "folds must be at least 2 and repeats at least 1",
             values={"folds": folds, "repeats": repeats},
         )
-    if isinstance(lines, Histories):
-        h = lines
-    else:
-        if formulary is None:
-            raise DataError("a table of lines needs a formulary", remedy="see read_formulary")
-        keep = list(dict.fromkeys([*confounders, *options.get("censoring_confounders", ())]))
-        h = read_histories(lines, formulary, unit=unit, covariates=keep)
+    keep = list(dict.fromkeys([*confounders, *options.get("censoring_confounders", ())]))
+    h = as_histories(lines, formulary, unit=unit, covariates=keep)
     share = np.bincount(h.group[h.first], minlength=len(h.formulary.groups)) / h.n_persons
     groups = [g for g, s in zip(h.formulary.groups, share, strict=True) if s > 0]
     rows: list[dict[str, Any]] = []

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.seeds import stream
 from fiac_survival.sequence import Formulary, SequenceModel, read_formulary
+from fiac_survival.sequence.cohorts import cumulated, draw_endings
 from fiac_survival.sequence.kernel_fitting import to_kernels
 
 Floats = NDArray[np.float64]
@@ -285,8 +286,7 @@ def _block(
     f = formulary()
     names, groups = np.array(f.regimen_names), np.array(f.groups)
     onward, death = to_kernels(*hazards())
-    stay = np.maximum(1.0 - (onward + death).sum(axis=-1, keepdims=True), 0.0)
-    cumulative = np.cumsum(np.concatenate([onward, death, stay], axis=-1), axis=-1)
+    cumulative = cumulated(onward, death)
     kind = rng.choice(3, n, p=list(SHARES.values()))
     group = 2 * kind + (rng.random(n) < HIGH_RISK)
     first_group = group.copy()
@@ -309,9 +309,7 @@ def _block(
             common = np.bitwise_count(f.masks[regimen] & exposed[active]).astype(np.int64)
             level = np.minimum(common, f.overlap_levels - 1)
             table = cumulative[line, regimen, group[active], level, severe.astype(int)]
-            drawn = (u[:, None] > table).sum(axis=1).clip(max=2 * f.n_steps)
-            moved, died = drawn < f.n_steps, (drawn >= f.n_steps) & (drawn < 2 * f.n_steps)
-            steps = np.where(drawn == 2 * f.n_steps, 40 * f.n_steps, drawn % f.n_steps + 1)
+            moved, died, steps = draw_endings(table, u)
             shown = names[regimen]
         else:
             regimen = np.full(m, -1)
