@@ -90,7 +90,7 @@ lock: | python-found
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(COMPILE) $(if $(UPGRADE),--upgrade,) locks/bootstrap.in -o locks/bootstrap.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade,) --extra dev pyproject.toml -c locks/bootstrap.txt -o locks/test.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade,) --extra notebooks pyproject.toml -c locks/test.txt -o locks/reproduce.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade,) --extra notebooks --extra linkage pyproject.toml -c locks/test.txt -o locks/reproduce.txt
 	@wc -l locks/*.txt
 
 wheelhouse: $(VENV)/.bootstrap
