@@ -1,14 +1,18 @@
 """From sources to a cohort, and what may leave: engines, eligibility, lines of therapy, disclosure."""
 
 from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
+from fiac_survival.cohort.assurance import Assurance, assure
+from fiac_survival.cohort.building import Analysis, build
+from fiac_survival.cohort.clones import Clones, clone_censor_weight
 from fiac_survival.cohort.drugs import Drug, DrugTable
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
+from fiac_survival.cohort.examples import example_cohort
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
 from fiac_survival.cohort.quality import Quality, quality
-from fiac_survival.cohort.reading import Cohort, read
+from fiac_survival.cohort.reading import Cohort, from_frames, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
 from fiac_survival.disclosure import (
@@ -22,6 +26,9 @@ from fiac_survival.disclosure import (
 
 __all__ = [
     "AlignedRegimens",
+    "Analysis",
+    "Assurance",
+    "Clones",
     "Cohort",
     "ControlledTable",
     "CountTable",
@@ -38,9 +45,14 @@ __all__ = [
     "RegimenStep",
     "align_regimens",
     "apply_eligibility",
+    "assure",
+    "build",
+    "clone_censor_weight",
     "connect",
     "control_disclosure",
     "describe_values",
+    "example_cohort",
+    "from_frames",
     "line_accuracy",
     "lines_of_therapy",
     "quality",

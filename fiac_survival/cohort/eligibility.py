@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import pandas as pd
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.core.protocol import Criterion
+from fiac_survival.core.population import Criterion
 
 
 def condition(table: Any, criterion: Criterion) -> Any:

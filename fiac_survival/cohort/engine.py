@@ -6,6 +6,7 @@ in. Tables come back ordered: without an order, parallel engines return rows as 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,21 @@ class Engine:
         """
         frame: pd.DataFrame = table.order_by(order_by).execute()
         return frame.reset_index(drop=True)
+
+    def keep(self, table: Any) -> Any:
+        """Compute a query once and keep its rows in the engine until the connection ends.
+
+        Parameters
+        ----------
+        table : ibis.Table
+            A query.
+
+        Returns
+        -------
+        ibis.Table
+            Its rows.
+        """
+        return self.backend.create_table(f"kept_{uuid.uuid4().hex}", table, temp=True)
 
     def close(self) -> None:
         """End the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,54 @@ def read(path: str | Path, *, engine: Engine | Any = "duckdb", check_rows: bool 
             connection.close()
         raise
     return Cohort(connection, tables)
+
+
+def from_frames(frames: Mapping[str, pd.DataFrame], *, engine: Engine | Any = "duckdb") -> Cohort:
+    """Make a cohort of tables in memory.
+
+    Parameters
+    ----------
+    frames : mapping of str to DataFrame
+        Canonical tables by name: person, exposure, event, perhaps others.
+    engine : Engine or what :func:`connect` takes, default "duckdb"
+        Where to put them.
+
+    Returns
+    -------
+    Cohort
+        Checked as :func:`read` checks files.
+
+    Raises
+    ------
+    DataError
+        If a table is missing or not canonical, or its rows break its schema.
+
+    Examples
+    --------
+    >>> import fiac_survival as fs
+    >>> claims = fs.simulate.myeloma_claims(20, seed=1)
+    >>> cohort = from_frames({"person": claims.person, "exposure": claims.exposure, "event": claims.event})
+    >>> int(cohort.person.count().execute())
+    20
+    >>> cohort.engine.close()
+    """
+    missing = [n for n, s in schemas().tables.items() if s.required and n not in frames]
+    unknown = [n for n in frames if n not in schemas().tables]
+    if missing or unknown:
+        raise DataError(
+            "the cohort must have its tables, and no others",
+            values={
+                "missing": ", ".join(missing) or "none",
+                "unknown": ", ".join(unknown) or "none",
+            },
+            remedy=f"known: {', '.join(schemas().tables)}",
+        )
+    connection = engine if isinstance(engine, Engine) else connect(engine)
+    cohort = Cohort(connection, {})
+    for name, frame in frames.items():
+        cohort = cohort.with_table(name, frame)
+    _same_key(cohort.tables)
+    return cohort
 
 
 def _tables(folder: Path, engine: Engine, check_rows: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fiac_survival.cohort.building import Analysis
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.outcome import LARGEST_CODE
@@ -35,7 +36,7 @@ def risk_table(
 
     Parameters
     ----------
-    analysis : ibis.Table or DataFrame
+    analysis : Analysis, ibis.Table or DataFrame
         One row a patient.
     by : str, sequence of str, or None
         Group columns; several make groups called "sex=female, stage=3". None: one group.
@@ -71,6 +72,8 @@ def risk_table(
     >>> fs.survival.rmst(table, tau=8).table["rmst"].tolist()
     [6.5, 8.0]
     """
+    if isinstance(analysis, Analysis):
+        analysis = analysis.rows
     if isinstance(analysis, pd.DataFrame):
         _require_rows(len(analysis))
         own = engine if isinstance(engine, Engine) else connect(engine or "duckdb")

@@ -7,26 +7,27 @@ misspelt option can never be ignored. Attrition flow, report and provenance come
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fiac_survival.core.errors import ProtocolError
 from fiac_survival.core.files import read_text, sha256_text
+from fiac_survival.core.population import (
+    Criterion,
+    FollowUp,
+    Name,
+    OutcomeDefinition,
+    Section,
+    Strategy,
+    Text,
+    TimeZero,
+    Variable,
+)
 
 SCHEMA_VERSION = 1
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A part of the protocol: frozen, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Source(Section):
@@ -56,88 +57,6 @@ class Source(Section):
     dataset: Name | None = None
     simulated: bool = False
     protected: bool = False
-
-
-class Criterion(Section):
-    """One step of eligibility.
-
-    Attributes
-    ----------
-    label : str
-        In words.
-    column, operator, value
-        The condition that eligible patients meet.
-    sources : list of str or None
-        Where it applies; None means everywhere.
-    """
-
-    label: Text
-    column: Text
-    operator: Literal["==", "!=", "<", "<=", ">", ">=", "in", "not missing"]
-    value: int | float | str | bool | list[int] | list[str] | None = None
-    sources: list[Name] | None = None
-
-    @model_validator(mode="after")
-    def _value_fits(self) -> Criterion:
-        if (self.operator == "not missing") != (self.value is None):
-            raise ValueError(f"operator {self.operator!r} and value do not go together")
-        if (self.operator == "in") != isinstance(self.value, list):
-            raise ValueError('a list of values goes with operator "in"')
-        return self
-
-
-class Strategy(Section):
-    """A treatment strategy: the patients whose `column` has `value`."""
-
-    name: Name
-    label: Text
-    column: Text
-    value: int | str | bool
-
-
-class TimeZero(Section):
-    """When follow-up starts, in words."""
-
-    definition: Text
-
-
-class OutcomeDefinition(Section):
-    """The outcome.
-
-    Attributes
-    ----------
-    name, label, definition : str
-        Short name, name on figures, and the definition in words.
-    time, event : str
-        Columns of the analysis table.
-    rule : str or None
-        Name of the rule where several are possible.
-    """
-
-    name: Name
-    label: Text
-    definition: Text
-    time: Text
-    event: Text
-    rule: str | None = None
-
-
-class FollowUp(Section):
-    """Follow-up.
-
-    Attributes
-    ----------
-    unit : {"day", "month", "year"}
-        Unit of the analysis.
-    horizon : float
-        End of the time window of interest, in that unit.
-    censoring : str
-        What ends observation, in words: never implicit.
-    """
-
-    unit: Literal["day", "month", "year"]
-    horizon: Annotated[float, Field(gt=0)]
-    censoring: Text
 
 
 class Estimand(Section):
@@ -256,8 +175,8 @@ class Protocol(Section):
         How far it is.
     seed : int
         Root of all random streams.
-    sources, eligibility, time_zero, strategies, outcome, follow_up, covariates, methods, estimands,
-    comparison, release
+    sources, eligibility, variables, time_zero, strategies, outcome, follow_up, covariates, methods,
+    estimands, comparison, release
         The parts.
     labels : dict
         Names of columns for readers.
@@ -274,19 +193,20 @@ class Protocol(Section):
     status: Literal["draft", "published"]
     seed: Annotated[int, Field(ge=0)]
     sources: Annotated[list[Source], Field(min_length=1)]
-    eligibility: list[Criterion] = []
+    eligibility: list[Criterion] = Field(default_factory=list)
+    variables: list[Variable] = Field(default_factory=list)
     time_zero: TimeZero
     strategies: Annotated[list[Strategy], Field(min_length=1)]
     outcome: OutcomeDefinition
     follow_up: FollowUp
-    covariates: dict[Name, Annotated[list[str], Field(min_length=1)]] = {}
-    methods: list[WeightingMethod] = []
+    covariates: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    methods: list[WeightingMethod] = Field(default_factory=list)
     estimands: Annotated[list[Estimand], Field(min_length=1)]
     comparison: Comparison | None = None
     release: Release
-    labels: dict[str, str] = {}
-    limits: list[str] = []
-    references: list[str] = []
+    labels: dict[str, str] = Field(default_factory=dict)
+    limits: list[str] = Field(default_factory=list)
+    references: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _names_agree(self) -> Protocol:
@@ -294,6 +214,8 @@ class Protocol(Section):
         methods = _unique("method", [m.name for m in self.methods])
         _unique("estimand", [e.name for e in self.estimands])
         _unique("strategy", [s.name for s in self.strategies])
+        _unique("variable", [v.name for v in self.variables])
+        _unique("code of the outcome's events", [str(e.code) for e in self.outcome.events])
         for criterion in self.eligibility:
             for name in criterion.sources or []:
                 _known("source", name, sources)

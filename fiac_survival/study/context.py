@@ -15,8 +15,9 @@ from fiac_survival.cohort.engine import Engine
 from fiac_survival.core import seeds
 from fiac_survival.core.errors import ConvergenceError, DataError, ProtocolError
 from fiac_survival.core.files import sha256
+from fiac_survival.core.population import NAME
 from fiac_survival.core.progress import Progress
-from fiac_survival.core.protocol import NAME, Protocol
+from fiac_survival.core.protocol import Protocol
 from fiac_survival.core.released import read_table, write_table
 from fiac_survival.core.results import Result
 from fiac_survival.report.drawing import draw_from_csv

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fiac_survival.core.errors import ProtocolError
-from fiac_survival.core.protocol import NAME
+from fiac_survival.core.population import NAME
 
 
 @dataclass(frozen=True)

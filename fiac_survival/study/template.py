@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fiac_survival.core.errors import ProtocolError
 from fiac_survival.core.files import write_text
-from fiac_survival.core.protocol import NAME
+from fiac_survival.core.population import NAME
 
 FOLDER = Path(__file__).parent / "templates"
 
