@@ -13,6 +13,8 @@ from fiac_survival.compare.misclassification import (
     misclassified_events,
 )
 from fiac_survival.compare.negative_controls import SystematicError, negative_controls
+from fiac_survival.compare.packet import SitePacket
+from fiac_survival.compare.packet_pooling import PooledPackets, packet_agreement, pool_packets
 from fiac_survival.compare.paired import PairedAgreement, paired_agreement
 from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
 from fiac_survival.compare.unmeasured import (
@@ -34,7 +36,9 @@ __all__ = [
     "MatchingAdjusted",
     "Misclassification",
     "PairedAgreement",
+    "PooledPackets",
     "ReconstructedCurve",
+    "SitePacket",
     "SystematicError",
     "UnmeasuredConfounder",
     "Validated",
@@ -50,7 +54,9 @@ __all__ = [
     "maic",
     "misclassified_events",
     "negative_controls",
+    "packet_agreement",
     "paired_agreement",
+    "pool_packets",
     "reconstruct_curve",
     "unmeasured_confounder",
     "weighted_curves",

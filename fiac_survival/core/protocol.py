@@ -154,12 +154,22 @@ class Comparison(Section):
 
 
 class Release(Section):
-    """Under which disclosure-control profile results leave, and why; its threshold and rounding."""
+    """Under which disclosure-control profile results leave, and why; its threshold and rounding.
+
+    Attributes
+    ----------
+    profile, reason, threshold, rounding
+        The institution's rules.
+    every : float or None
+        Curves of site packets leave at multiples of this, in the unit of follow-up; a quarter of a year by
+        default. The same at all sites, or their packets have no moment in common.
+    """
 
     profile: Literal["none", "snds", "opensafely"]
     reason: Text
     threshold: Annotated[int, Field(ge=1)] | None = None
     rounding: Literal["none", "nearest", "midpoint"] | None = None
+    every: Annotated[float, Field(gt=0)] | None = None
 
 
 class Protocol(Section):
