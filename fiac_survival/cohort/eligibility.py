@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 import pandas as pd
 
+from fiac_survival.cohort.dialects import fetch_whole
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.protocol import Criterion
 
@@ -98,7 +99,7 @@ def apply_eligibility(
     [3, 2]
     >>> engine.close()
     """
-    before = int(table.count().execute())
+    before = fetch_whole(table.count())
     rows = [
         {
             "source": source,
@@ -115,7 +116,7 @@ def apply_eligibility(
             continue
         step += 1
         table = table.filter(condition(table, criterion))
-        after = int(table.count().execute())
+        after = fetch_whole(table.count())
         rows.append(
             {
                 "source": source,

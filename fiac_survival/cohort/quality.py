@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 from fiac_survival.cohort.canonical import broken, first_row, schemas
+from fiac_survival.cohort.dialects import fetch, fetch_whole
+from fiac_survival.cohort.expressions import is_missing, numbered, whole_sum
 from fiac_survival.cohort.quality_rules import RULES, Rule, Severity
 from fiac_survival.cohort.reading import Cohort
 from fiac_survival.core.errors import DataError
@@ -119,12 +121,10 @@ def quality(cohort: Cohort, *, cutoff: date | str | None = None) -> Quality:
         for i, rule in enumerate(rules):
             bad[f"rule_{i}"] = rule.bad(joined, day).fill_null(False)
         absent = [c for c in schemas().tables[name].columns if c in table.columns]
-        sums = {key: value.cast("int64").sum() for key, value in bad.items()}
-        sums |= {f"missing_{c}": joined[c].isnull().cast("int64").sum() for c in absent}
-        counted = joined.aggregate(
-            total=joined.count(), persons=joined.person.nunique(), **sums
-        ).execute()
-        found = {k: 0 if pd.isna(v) else int(v) for k, v in counted.iloc[0].items()}
+        sums = {key: whole_sum(value) for key, value in bad.items()}
+        sums |= {f"missing_{c}": whole_sum(is_missing(joined[c])) for c in absent}
+        counts = joined.aggregate(total=joined.count(), persons=joined.person.nunique(), **sums)
+        found = fetch(counts).to_pylist()[0]
         total = found["total"]
         rows.append({"table": name, "rows": total, "persons": found["persons"]})
         missing += [
@@ -155,8 +155,8 @@ def quality(cohort: Cohort, *, cutoff: date | str | None = None) -> Quality:
 
 def _cutoff(cohort: Cohort, cutoff: date | str | None) -> date | None:
     if cutoff is None:
-        latest = cohort.person.follow_up_end.max().execute()
-        return None if pd.isna(latest) else pd.Timestamp(latest).date()
+        latest = fetch(cohort.person.follow_up_end.max().as_table()).column(0)[0].as_py()
+        return latest if isinstance(latest, date) else None
     try:
         return pd.Timestamp(cutoff).date()
     except (ValueError, TypeError):
@@ -204,14 +204,11 @@ def _line(
 def _values(name: str, table: Any, total: int) -> list[dict[str, Any]]:
     """Rules of the schema: missing values, codes, bounds."""
     rules = broken(table, name)
-    sums = {
-        f"v{i}": b.fill_null(False).cast("int64").sum() for i, (_, b) in enumerate(rules.values())
-    }
-    counted = table.aggregate(**sums).execute()
+    sums = {f"v{i}": whole_sum(b.fill_null(False)) for i, (_, b) in enumerate(rules.values())}
+    counted = fetch(table.aggregate(**sums)).to_pylist()[0]
     out = []
     for i, (statement, (column, bad)) in enumerate(rules.items()):
-        value = counted[f"v{i}"].iloc[0]
-        n = 0 if pd.isna(value) else int(value)
+        n = counted[f"v{i}"]
         order = schemas().tables[name].order
         place = first_row(table, bad.fill_null(False), order, column)[0] if n else None
         rule = f"schema: {statement.partition(' must ')[0]} {_short(statement)}"
@@ -233,16 +230,11 @@ def _repeated(name: str, table: Any, total: int) -> dict[str, Any]:
     keys = list(unique) if unique else list(table.columns)
     groups = table.group_by(keys).agg(fs_n=lambda t: t.count())
     several = groups.filter(groups.fs_n > 1)
-    n = int((several.fs_n.sum() - several.count()).fill_null(0).execute())
+    n = fetch_whole(several.fs_n.sum() - several.count())
     place = None
     if n:
-        import ibis
-
-        copies = table.mutate(
-            fs_copy=ibis.row_number().over(
-                group_by=[table[k] for k in keys], order_by=[table[k] for k in keys]
-            )
-        )
+        columns = [table[k] for k in keys]
+        copies = table.mutate(fs_copy=numbered(columns, group_by=columns))
         order = tuple(dict.fromkeys([*schemas().tables[name].order, *keys, "fs_copy"]))
         place = first_row(copies, copies.fs_copy > 0, order, "fs_copy")[0]
     what = " and ".join(unique) if unique else "all columns"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fiac_survival.cohort.dialects import fetch_frame
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.outcome import LARGEST_CODE
@@ -144,7 +145,7 @@ def _count(
     chosen["status"] = table[event].cast("int64")
     keys = list(chosen)
     cells = table.select(**chosen).group_by(keys).agg(n=lambda t: t.count())
-    frame = cells.order_by(keys).execute()
+    frame = fetch_frame(cells, order_by=keys)
     named = {f"group_{i}": name for i, name in enumerate(groups)}
     named |= {"stratum": strata or "", "entry": entry or "entry", "time": time, "status": event}
     _check(frame, named)
