@@ -1,6 +1,7 @@
 """From sources to a cohort, and what may leave: engines, eligibility, lines of therapy, disclosure."""
 
 from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
+from fiac_survival.cohort.conformance import Conformance, conformance
 from fiac_survival.cohort.drugs import Drug, DrugTable
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
@@ -23,6 +24,7 @@ from fiac_survival.disclosure import (
 __all__ = [
     "AlignedRegimens",
     "Cohort",
+    "Conformance",
     "ControlledTable",
     "CountTable",
     "CurveTable",
@@ -38,6 +40,7 @@ __all__ = [
     "RegimenStep",
     "align_regimens",
     "apply_eligibility",
+    "conformance",
     "connect",
     "control_disclosure",
     "describe_values",
