@@ -8,6 +8,7 @@ from typing import Any, assert_never
 import pandas as pd
 
 from fiac_survival.cohort.dialects import fetch_whole
+from fiac_survival.cohort.expressions import is_missing
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.protocol import Criterion
 
@@ -41,7 +42,7 @@ def condition(table: Any, criterion: Criterion) -> Any:
     column = table[criterion.column]
     match criterion.operator:
         case "not missing":
-            holds = column.notnull()
+            holds = ~is_missing(column)
         case "==":
             holds = column == criterion.value
         case "!=":
@@ -58,7 +59,7 @@ def condition(table: Any, criterion: Criterion) -> Any:
             holds = column.isin(criterion.value)
         case _:
             assert_never(criterion.operator)
-    return holds.fill_null(False)
+    return holds.fill_null(False) & ~is_missing(column)
 
 
 def apply_eligibility(

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from fiac_survival.cohort import parquet_tables, spark_session
-from fiac_survival.cohort.dialects import Dialect, dialect_of, explained, fetch_frame, plain
+from fiac_survival.cohort.arrow_rows import plain
+from fiac_survival.cohort.dialects import Dialect, dialect_of, explained, fetch_frame
 from fiac_survival.cohort.spark_session import reason_of
 from fiac_survival.core.errors import DataError
 
@@ -108,8 +109,12 @@ class Engine:
         ------
         DataError
             If a column holds values of several kinds.
+        OutputError
+            If the engine's disk is full.
         """
-        return self.dialect.register(self.backend, arrow_of(frame), table)
+        rows = arrow_of(frame)
+        with explained():
+            return self.dialect.register(self.backend, rows, table)
 
     def collect(self, table: Any, *, order_by: list[str]) -> pd.DataFrame:
         """Fetch a table's rows in a fixed order, with equal dtypes on every engine.
@@ -166,7 +171,8 @@ def connect(
     settings : mapping of str to str, optional
         Further settings of a Spark session that is started here.
     wait : float, default 60
-        Seconds to wait for a cluster and its workers.
+        Seconds to wait for a cluster to take a connection, and for its workers; Spark itself gives up on a
+        master that takes one but does not answer after a minute.
 
     Returns
     -------

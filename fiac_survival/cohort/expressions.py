@@ -279,7 +279,7 @@ def text_slice(text: Any, start: int, length: int) -> Any:
 
 # What both families of regular expressions read alike; "$", "." and "\\d" are rewritten.
 _ESCAPES = frozenset(r".-+*?()[]{}|^$/\\")
-_UNSAFE = re.compile(r"\(\?|&&|[*+?}]\+|\[\^?\]|\{(?!\d{1,3}(,\d{0,3})?\})")
+_UNSAFE = re.compile(r"\(\?|&&|--|~~|\|\||[*+?}]\+|\[\^?\]|\{(?!\d{1,3}(,\d{0,3})?\})")
 
 
 def pattern_of(pattern: str) -> str:
@@ -315,10 +315,6 @@ def pattern_of(pattern: str) -> str:
 
     if not pattern.isascii() or not pattern.isprintable():
         raise refuse("a character that is not printable ASCII")
-    try:
-        re.compile(pattern)
-    except re.error as cause:
-        raise refuse(str(cause)) from cause
     if found := _UNSAFE.search(re.sub(r"\\.", "x", pattern)):
         raise refuse(found.group())
     out, inside = [], False
@@ -337,6 +333,10 @@ def pattern_of(pattern: str) -> str:
         else:
             inside = sign == "["
             out.append({"$": r"\z", ".": r"[^\n]"}.get(sign, sign))
+    try:
+        re.compile(pattern)
+    except re.error as cause:
+        raise refuse(str(cause)) from cause
     return "".join(out)
 
 

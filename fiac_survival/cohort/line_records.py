@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fiac_survival.cohort.dialects import frame_of, stream
+from fiac_survival.cohort.arrow_rows import frame_of
+from fiac_survival.cohort.dialects import stream
 from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.expressions import epoch_days
 from fiac_survival.core.errors import DataError
 
 Ints = NDArray[np.int64]
+ORDER = ("person", "fs_start", "fs_drug", "fs_end", "drug")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +163,7 @@ def _require_columns(columns: list[str], needed: list[str], what: str) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"{what} must have their columns"
-            if what == "exposures"
-            else f"{what} must have its columns",
+            f"{what} must have {'their' if what == 'exposures' else 'its'} columns",
             values={"missing": ", ".join(missing)},
             remedy="rename yours",
         )
@@ -305,8 +305,7 @@ def from_engine(
         If a column is missing or a value breaks a rule.
     """
     rows = with_days(exposures, follow_up, drugs)
-    order = ["person", "fs_start", "fs_drug", "fs_end", "drug"]
-    batches = stream(rows, order_by=order, rows=records_per_block)
+    batches = stream(rows, order_by=ORDER, rows=records_per_block)
     yield from _cut_into_blocks(batches, records_per_block)
 
 
@@ -375,9 +374,8 @@ def _cut_into_blocks(batches: Any, records_per_block: int) -> Iterator[Records]:
         if n_held < records_per_block:
             continue
         block = pd.concat(held, ignore_index=True)
-        last = block["person"].iloc[-1]
-        same = block["person"].isna() if pd.isna(last) else block["person"] == last
-        begun = same.to_numpy()
+        codes = pd.factorize(block["person"])[0]
+        begun = codes == codes[-1]
         if begun.all():
             held = [block]
             continue

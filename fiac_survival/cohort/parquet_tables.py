@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from fiac_survival.cohort.dialects import Dialect, explained, plain_type, stream
+from fiac_survival.cohort.arrow_rows import plain_type
+from fiac_survival.cohort.dialects import Dialect, explained, stream
 from fiac_survival.core.errors import DataError
 
 ROWS_PER_GROUP = 1_000_000

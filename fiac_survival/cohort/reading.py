@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from fiac_survival.cohort import parquet_tables
+from fiac_survival.cohort.arrow_rows import plain
 from fiac_survival.cohort.canonical import Table, check_columns, check_values, schemas
-from fiac_survival.cohort.dialects import explained, plain
+from fiac_survival.cohort.dialects import explained
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.expressions import full_order
 from fiac_survival.cohort.line_records import days_of

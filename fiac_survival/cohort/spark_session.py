@@ -216,6 +216,10 @@ def _started(
         with _loopback(local):
             session = builder.getOrCreate()
     except Exception as cause:
+        from pyspark import SparkContext
+
+        if SparkContext._active_spark_context is not None:
+            SparkContext._active_spark_context.stop()
         raise DataError(
             "the engine must be reachable",
             values={"engine": master, "reason": reason_of(cause)},
@@ -296,6 +300,37 @@ def _require_workers(session: Any, timeout: float) -> None:
         time.sleep(0.2)
 
 
+def settings_that_differ() -> list[tuple[str, str, str]]:
+    """Read which settings of this machine's Spark would change results of sessions begun elsewhere.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Setting, its value in spark-defaults.conf, the value that it needs.
+    """
+    home = os.environ.get("SPARK_HOME")
+    place = os.environ.get("SPARK_CONF_DIR") or (str(Path(home) / "conf") if home else None)
+    file = None if place is None else Path(place) / "spark-defaults.conf"
+    if file is None or not file.is_file():
+        return []
+    given = {}
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = re.split(r"[\s=]+", line.strip(), maxsplit=1)
+        if len(words) == 2 and not words[0].startswith("#"):
+            given[words[0]] = words[1]
+    return [
+        (key, given[key], value)
+        for key, value, _ in SETTINGS
+        if key in given and not _is_right(given[key], value)
+    ]
+
+
+def _is_right(found: str, wanted: str) -> bool:
+    alike = {"utc": {"etc/utc", "z", "+00:00", "gmt"}, "corrected": {"exception"}}
+    own, right = found.lower(), wanted.lower()
+    return own == right or own in alike.get(right, set())
+
+
 def check_settings(session: Any) -> None:
     """Refuse a session whose settings change results.
 
@@ -312,8 +347,7 @@ def check_settings(session: Any) -> None:
     wrong = []
     for key, value, why in SETTINGS:
         found = str(session.conf.get(key))
-        aliases = {"UTC": {"UTC", "Etc/UTC", "Z", "+00:00", "GMT"}, "CORRECTED": {"EXCEPTION"}}
-        if found.lower() != value.lower() and found not in aliases.get(value, set()):
+        if not _is_right(found, value):
             wrong.append((key, found, value, why))
     if wrong:
         raise DataError(
