@@ -316,3 +316,30 @@ def first_row(table: Any, bad: Any, order: tuple[str, ...], column: str) -> tupl
     )
     first = fetch(rows.filter(rows.fs_bad).order_by("fs_row").limit(1)).to_pylist()[0]
     return first["fs_row"], first["fs_value"]
+
+
+def first_rows(table: Any, bad: dict[int, Any], order: tuple[str, ...]) -> dict[int, int]:
+    """Find the first row that breaks each of several rules, in the table's order.
+
+    Parameters
+    ----------
+    table : ibis.Table
+        Rows.
+    bad : dict of int to ibis boolean expression
+        True where a rule is broken; each is, somewhere.
+    order : tuple of str
+        Columns that rows are ordered by; the other columns break ties.
+
+    Returns
+    -------
+    dict of int to int
+        Numbers of rows, from 0, by rule.
+    """
+    if not bad:
+        return {}
+    keys = full_order(table, [c for c in order if c in table.columns])
+    flags = {f"fs_bad_{i}": expression for i, expression in bad.items()}
+    rows = table.select(**flags, fs_row=numbered([table[c] for c in keys]))
+    firsts = {f"fs_bad_{i}": rows.fs_row.min(where=rows[f"fs_bad_{i}"]) for i in bad}
+    found = fetch(rows.aggregate(**firsts)).to_pylist()[0]
+    return {i: found[f"fs_bad_{i}"] for i in bad}
