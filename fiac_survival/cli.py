@@ -1,7 +1,7 @@
 """The command line: ``fiac``. Thin; no statistics here.
 
 Exit codes: 0 ok, 1 unexpected, 2 usage, 3 data, 4 protocol, 5 convergence, 6 disclosure, 7 support,
-8 verification found a difference, 9 not run, 10 output cannot be written.
+8 verification or conformance found a difference, 9 not run, 10 output cannot be written.
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ def list_studies() -> None:
 def run(
     study: Annotated[str, typer.Argument(help="Name of a study.")],
     data: Annotated[Path | None, typer.Option(help="Folder with the sources' files.")] = None,
-    engine: Annotated[str, typer.Option(help="duckdb or duckdb:///FILE.")] = "duckdb",
+    engine: Annotated[
+        str, typer.Option(help="duckdb, duckdb:///FILE, spark or spark://HOST:PORT.")
+    ] = "duckdb",
     out: Annotated[
         Path | None, typer.Option(help="Separate folder; default: the published place.")
     ] = None,
@@ -190,7 +192,9 @@ def verify(
         bool, typer.Option("--rerun", help="Run again and compare artefact by artefact.")
     ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder with the sources' files.")] = None,
-    engine: Annotated[str, typer.Option(help="duckdb or duckdb:///FILE.")] = "duckdb",
+    engine: Annotated[
+        str, typer.Option(help="duckdb, duckdb:///FILE, spark or spark://HOST:PORT.")
+    ] = "duckdb",
     out: Annotated[Path | None, typer.Option(help="Folder for the new run and the page.")] = None,
 ) -> None:
     """Hold published results against their record, or against a new run."""
@@ -291,8 +295,23 @@ def init(
 
 @app.command()
 @_guarded
-def doctor() -> None:
+def doctor(
+    conformance: Annotated[
+        str | None,
+        typer.Option(
+            "--conformance",
+            metavar="ENGINE",
+            help="Check that an engine gives the embedded one's results: duckdb, spark, spark://HOST:PORT.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="For --conformance: folder that every machine sees.")
+    ] = None,
+) -> None:
     """Say what is installed, what is missing, and the command that installs it."""
+    if conformance is not None:
+        _conformance(conformance, folder)
+        return
     from fiac_survival.study.doctor import examine
 
     rows = examine()
@@ -304,6 +323,20 @@ def doctor() -> None:
         if not row["found"]:
             lines.append(f"         {'':<{width}}  {row['remedy']}")
     options.out("\n".join(lines), rows)
+
+
+def _conformance(engine: str, folder: Path | None) -> None:
+    from fiac_survival.study.doctor import conform
+
+    found = conform(engine, folder=folder)
+    wrong = [row for row in found if not row["passed"]]
+    lines = [f"{engine}: {len(found) - len(wrong)} of {len(found)} checks give the expected answer"]
+    for row in wrong:
+        lines += [f"DIFFERENT  {row['check']}: {row['what']}"]
+        lines += [f"  expected  {row['expected']}", f"  got       {row['got']}"]
+    options.out("\n".join(lines), {"engine": engine, "passed": not wrong, "checks": found})
+    if wrong:
+        raise typer.Exit(8)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,20 @@ def chromium() -> str:
     if path is None:
         missing("Chromium", "apt install chromium")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[fs.cohort.Engine]:
+    """One small Spark for all tests; they stand in the same group of pytest-xdist."""
+    small = {"spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
+    try:
+        engine = fs.cohort.connect("spark+local[2]", memory_limit="1GB", settings=small)
+    except fs.errors.DataError as error:
+        if not error.rule.startswith("the engine spark needs"):
+            raise
+        missing(error.rule.removeprefix("the engine spark needs "), error.remedy)
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

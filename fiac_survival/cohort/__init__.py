@@ -4,6 +4,7 @@ from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
 from fiac_survival.cohort.assurance import Assurance, assure
 from fiac_survival.cohort.building import Analysis, build
 from fiac_survival.cohort.clones import Clones, clone_censor_weight
+from fiac_survival.cohort.conformance import Conformance, conformance
 from fiac_survival.cohort.drugs import Drug, DrugTable
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
@@ -30,6 +31,7 @@ __all__ = [
     "Assurance",
     "Clones",
     "Cohort",
+    "Conformance",
     "ControlledTable",
     "CountTable",
     "CurveTable",
@@ -48,6 +50,7 @@ __all__ = [
     "assure",
     "build",
     "clone_censor_weight",
+    "conformance",
     "connect",
     "control_disclosure",
     "describe_values",

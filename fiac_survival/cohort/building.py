@@ -20,8 +20,9 @@ import pandas as pd
 
 from fiac_survival.cohort.eligibility import condition
 from fiac_survival.cohort.engine import Engine
+from fiac_survival.cohort.expressions import epoch_days, floor_divide
 from fiac_survival.cohort.reading import Cohort
-from fiac_survival.cohort.selection import around, days, select, with_variable
+from fiac_survival.cohort.selection import around, select, with_variable
 from fiac_survival.core.errors import DataError, ProtocolError
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.population import OutcomeEvent, Strategy
@@ -131,7 +132,7 @@ def build(
     base = _with_outcome(base, cohort, protocol, zero)
     base, following = _with_strategies(base, cohort, protocol, zero)
     verdicts, labels = _verdicts(base, protocol, name, following, cohort.engine)
-    attrition = _attrition(verdicts, labels, name)
+    attrition = _attrition(verdicts, labels, name, cohort.engine)
     inside = verdicts.filter(verdicts.excluded_at == 0)
     hidden = [c for c in inside.columns if c.startswith("fs_")]
     rows = inside.drop("excluded_at", *hidden)
@@ -204,12 +205,12 @@ def _with_time_zero(cohort: Cohort, protocol: Protocol) -> Any:
     else:
         assert about.column is not None
         base = person.mutate(time_zero=_date_column(person, about.column, "time zero"))
-    base = base.mutate(fs_zero=days(base.time_zero))
-    age = ((base.fs_zero - days(base.birth)) * 4 // 1461).cast("int64")
+    base = base.mutate(fs_zero=epoch_days(base.time_zero))
+    age = floor_divide((base.fs_zero - epoch_days(base.birth)) * 4, 1461)
     base = base.mutate(age=age, year=base.time_zero.year().cast("int64"))
     known = ibis.null("int64")
     if "follow_up_start" in base.columns:
-        known = base.fs_zero - days(base.follow_up_start)
+        known = base.fs_zero - epoch_days(base.follow_up_start)
     return base.mutate(known_days=known)
 
 
@@ -218,12 +219,12 @@ def _with_end(base: Any, cohort: Cohort, protocol: Protocol) -> Any:
     import ibis
 
     rule, cutoff = protocol.follow_up.ends, protocol.follow_up.cutoff
-    death, limit = days(base.death), FAR
+    death, limit = epoch_days(base.death), FAR
     if cutoff is not None:
         limit = int(np.datetime64(cutoff, "D").astype(np.int64))
     match rule:
         case "follow_up_end":
-            last = ibis.least(days(base.follow_up_end), limit)
+            last = ibis.least(epoch_days(base.follow_up_end), limit)
             counts = death <= last
         case "cutoff":
             last = ibis.literal(limit, "int64")
@@ -245,7 +246,8 @@ def _with_end(base: Any, cohort: Cohort, protocol: Protocol) -> Any:
 def _with_activity(base: Any, cohort: Cohort, limit: int) -> tuple[Any, Any]:
     tables = [cohort.exposure, cohort.event]
     parts = [
-        t.filter(t.date.notnull()).select(fs_person=t.person, fs_day=days(t.date)) for t in tables
+        t.filter(t.date.notnull()).select(fs_person=t.person, fs_day=epoch_days(t.date))
+        for t in tables
     ]
     seen = parts[0].union(parts[1])
     seen = seen.filter(seen.fs_day <= limit)
@@ -277,7 +279,9 @@ def _with_outcome(base: Any, cohort: Cohort, protocol: Protocol, zero: Any) -> A
 def _with_event(base: Any, cohort: Cohort, event: OutcomeEvent, name: str, zero: Any) -> Any:
     if event.column is not None:
         dated = _date_column(base, event.column, f"the event {event.label!r}")
-        return base.mutate(**{name: base.fs_death if event.column == "death" else days(dated)})
+        return base.mutate(
+            **{name: base.fs_death if event.column == "death" else epoch_days(dated)}
+        )
     assert event.records is not None
     window = event.records.window or [1, FAR]
     found = around(cohort, event.records, zero, (window[0], window[1]))
@@ -387,9 +391,9 @@ def _verdicts(
     return verdicts, [label for label, _ in steps]
 
 
-def _attrition(verdicts: Any, labels: list[str], source: str) -> pd.DataFrame:
+def _attrition(verdicts: Any, labels: list[str], source: str, engine: Engine) -> pd.DataFrame:
     counted = verdicts.group_by("excluded_at").agg(n=verdicts.count())
-    frame = counted.order_by("excluded_at").execute()
+    frame = engine.collect(counted, order_by=["excluded_at"])
     lost = dict(zip(frame["excluded_at"].tolist(), frame["n"].tolist(), strict=True))
     left = int(frame["n"].sum())
     rows = [(source, 0, "In the source", left, 0, left)]

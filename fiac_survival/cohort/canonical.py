@@ -13,6 +13,8 @@ from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
+from fiac_survival.cohort.dialects import fetch, fetch_whole
+from fiac_survival.cohort.expressions import full_order, is_missing, numbered, whole_sum
 from fiac_survival.cohort.rule_files import parse
 from fiac_survival.core.errors import DataError
 
@@ -231,7 +233,7 @@ def broken(table: Any, name: str) -> dict[str, tuple[str, Any]]:
             continue
         values = table[column]
         if not about.missing:
-            out[f"{name}.{column} must not be missing"] = (column, values.isnull())
+            out[f"{name}.{column} must not be missing"] = (column, is_missing(values))
         if about.codes:
             rule = f"{name}.{column} must be one of its codes ({', '.join(about.codes)})"
             out[rule] = (column, values.notnull() & values.notin(about.codes))
@@ -260,27 +262,25 @@ def check_values(name: str, table: Any) -> None:
         Naming the rule, how many rows break it, and the first of them in the table's order.
     """
     rules = broken(table, name)
-    counts = table.aggregate(
-        **{
-            f"rule_{i}": bad.fill_null(False).cast("int64").sum()
-            for i, (_, bad) in enumerate(rules.values())
-        }
-    ).execute()
+    sums = {
+        f"rule_{i}": whole_sum(bad.fill_null(False)) for i, (_, bad) in enumerate(rules.values())
+    }
+    counts = fetch(table.aggregate(**sums)).to_pylist()[0]
     for i, (rule, (column, bad)) in enumerate(rules.items()):
-        found = counts[f"rule_{i}"].iloc[0]
-        if found == found and found is not None and int(found):
+        found = counts[f"rule_{i}"]
+        if found:
             row, value = first_row(
                 table, bad.fill_null(False), schemas().tables[name].order, column
             )
             values = {} if column == "person" else {column: value}
             raise DataError(
-                rule, count=int(found), row=row, values=values, remedy="correct or drop the rows"
+                rule, count=found, row=row, values=values, remedy="correct or drop the rows"
             )
     unique = schemas().tables[name].unique
     if unique:
         repeated = table.group_by(list(unique)).agg(fs_n=lambda t: t.count())
         repeated = repeated.filter(repeated.fs_n > 1).fs_n
-        extra = int((repeated.sum() - repeated.count()).fill_null(0).execute())
+        extra = fetch_whole(repeated.sum() - repeated.count())
         if extra:
             raise DataError(
                 f"{name} must have one row for each {' and '.join(unique)}",
@@ -306,16 +306,40 @@ def first_row(table: Any, bad: Any, order: tuple[str, ...], column: str) -> tupl
     Returns
     -------
     row : int
-        Number of the row, from 0, with the rows sorted by the table's order.
+        Number of the row, from 0, with the rows sorted by the table's order, then by the other columns.
     value : object
         Value of the column there.
     """
-    import ibis
-
-    numbered = table.select(
-        fs_bad=bad,
-        fs_value=table[column],
-        fs_row=ibis.row_number().over(order_by=[table[c] for c in order if c in table.columns]),
+    keys = full_order(table, [c for c in order if c in table.columns])
+    rows = table.select(
+        fs_bad=bad, fs_value=table[column], fs_row=numbered([table[c] for c in keys])
     )
-    first = numbered.filter(numbered.fs_bad).order_by("fs_row").limit(1).execute()
-    return int(first["fs_row"].iloc[0]), first["fs_value"].iloc[0]
+    first = fetch(rows.filter(rows.fs_bad).order_by("fs_row").limit(1)).to_pylist()[0]
+    return first["fs_row"], first["fs_value"]
+
+
+def first_rows(table: Any, bad: dict[int, Any], order: tuple[str, ...]) -> dict[int, int]:
+    """Find the first row that breaks each of several rules, in the table's order.
+
+    Parameters
+    ----------
+    table : ibis.Table
+        Rows.
+    bad : dict of int to ibis boolean expression
+        True where a rule is broken; each is, somewhere.
+    order : tuple of str
+        Columns that rows are ordered by; the other columns break ties.
+
+    Returns
+    -------
+    dict of int to int
+        Numbers of rows, from 0, by rule.
+    """
+    if not bad:
+        return {}
+    keys = full_order(table, [c for c in order if c in table.columns])
+    flags = {f"fs_bad_{i}": expression for i, expression in bad.items()}
+    rows = table.select(**flags, fs_row=numbered([table[c] for c in keys]))
+    firsts = {f"fs_bad_{i}": rows.fs_row.min(where=rows[f"fs_bad_{i}"]) for i in bad}
+    found = fetch(rows.aggregate(**firsts)).to_pylist()[0]
+    return {i: found[f"fs_bad_{i}"] for i in bad}

@@ -7,6 +7,8 @@ from typing import Any, assert_never
 
 import pandas as pd
 
+from fiac_survival.cohort.dialects import fetch_whole
+from fiac_survival.cohort.expressions import is_missing
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.population import Criterion
 
@@ -40,7 +42,7 @@ def condition(table: Any, criterion: Criterion) -> Any:
     column = table[criterion.column]
     match criterion.operator:
         case "not missing":
-            holds = column.notnull()
+            holds = ~is_missing(column)
         case "==":
             holds = column == criterion.value
         case "!=":
@@ -57,7 +59,7 @@ def condition(table: Any, criterion: Criterion) -> Any:
             holds = column.isin(criterion.value)
         case _:
             assert_never(criterion.operator)
-    return holds.fill_null(False)
+    return holds.fill_null(False) & ~is_missing(column)
 
 
 def apply_eligibility(
@@ -98,7 +100,7 @@ def apply_eligibility(
     [3, 2]
     >>> engine.close()
     """
-    before = int(table.count().execute())
+    before = fetch_whole(table.count())
     rows = [
         {
             "source": source,
@@ -115,7 +117,7 @@ def apply_eligibility(
             continue
         step += 1
         table = table.filter(condition(table, criterion))
-        after = int(table.count().execute())
+        after = fetch_whole(table.count())
         rows.append(
             {
                 "source": source,

@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fiac_survival.cohort.arrow_rows import frame_of
+from fiac_survival.cohort.dialects import stream
 from fiac_survival.cohort.drugs import DrugTable
+from fiac_survival.cohort.expressions import epoch_days
 from fiac_survival.core.errors import DataError
 
 Ints = NDArray[np.int64]
+ORDER = ("person", "fs_start", "fs_drug", "fs_end", "drug")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +163,7 @@ def _require_columns(columns: list[str], needed: list[str], what: str) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"{what} must have their columns"
-            if what == "exposures"
-            else f"{what} must have its columns",
+            f"{what} must have {'their' if what == 'exposures' else 'its'} columns",
             values={"missing": ", ".join(missing)},
             remedy="rename yours",
         )
@@ -303,11 +305,12 @@ def from_engine(
         If a column is missing or a value breaks a rule.
     """
     rows = with_days(exposures, follow_up, drugs)
-    yield from _cut_into_blocks(rows.to_pyarrow_batches(), records_per_block)
+    batches = stream(rows, order_by=ORDER, rows=records_per_block)
+    yield from _cut_into_blocks(batches, records_per_block)
 
 
 def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
-    """Query that numbers drugs, turns dates into days and sorts by patient, day and drug.
+    """Query that numbers drugs and turns dates into days.
 
     Parameters
     ----------
@@ -334,20 +337,20 @@ def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
     known = [(key, number) for key, number in sorted(drugs.codes.items())]
     length = [(number, int(days)) for number, days in enumerate(drugs.days)]
     rows = exposures.mutate(
-        fs_start=exposures.date.epoch_days().cast("int64"),
+        fs_start=epoch_days(exposures.date),
         fs_drug=exposures.drug.cases(*known, else_=-1).cast("int64"),
     )
     covered = rows.fs_start + rows.fs_drug.cases(*length, else_=1) - 1
     if "end" in exposures.columns:
-        covered = ibis.coalesce(rows["end"].epoch_days(), covered)
+        covered = ibis.coalesce(epoch_days(rows["end"]), covered)
     rows = rows.mutate(fs_end=covered.cast("int64"))
     chosen = ["person", "fs_start", "fs_end", "fs_drug", "drug"]
     if follow_up is not None:
         _require_columns(list(follow_up.columns), ["person", "follow_up_end"], "follow_up")
-        final = follow_up.follow_up_end.epoch_days()
+        final = epoch_days(follow_up.follow_up_end)
         death = ibis.null("int64")
         if "death" in follow_up.columns:
-            death = follow_up.death.epoch_days()
+            death = epoch_days(follow_up.death)
         died = (death <= final).fill_null(False)
         known_to = follow_up.select(
             fs_person=follow_up.person,
@@ -356,14 +359,14 @@ def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
         )
         rows = rows.left_join(known_to, rows.person == known_to.fs_person)
         chosen += ["fs_horizon", "fs_died"]
-    return rows.select(chosen).order_by(["person", "fs_start", "fs_drug", "fs_end"])
+    return rows.select(chosen)
 
 
 def _cut_into_blocks(batches: Any, records_per_block: int) -> Iterator[Records]:
     held: list[pd.DataFrame] = []
     n_held = n_given = 0
     for batch in batches:
-        frame = batch.to_pandas()
+        frame = frame_of(batch)
         if frame.empty:
             continue
         held.append(frame)
@@ -371,7 +374,8 @@ def _cut_into_blocks(batches: Any, records_per_block: int) -> Iterator[Records]:
         if n_held < records_per_block:
             continue
         block = pd.concat(held, ignore_index=True)
-        begun = (block["person"] == block["person"].iloc[-1]).to_numpy()
+        codes = pd.factorize(block["person"])[0]
+        begun = codes == codes[-1]
         if begun.all():
             held = [block]
             continue

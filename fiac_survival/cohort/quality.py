@@ -1,8 +1,7 @@
 """Data quality of a cohort: rules that block, rules that warn, counted in the engine.
 
 A rule is an expression that is true where a row breaks it. For each table one query counts all of its
-rules; the first row that breaks a rule is looked up only where there is one. No person identifiers are
-shown.
+rules, and one looks up the first row of those that are broken. No person identifiers are shown.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from fiac_survival.cohort.canonical import broken, first_row, schemas
+from fiac_survival.cohort.canonical import broken, first_rows, schemas
+from fiac_survival.cohort.dialects import fetch, fetch_whole
+from fiac_survival.cohort.expressions import is_missing, numbered, whole_sum
 from fiac_survival.cohort.quality_rules import RULES, Rule, Severity
 from fiac_survival.cohort.reading import Cohort
 from fiac_survival.core.errors import DataError
@@ -114,34 +115,42 @@ def quality(cohort: Cohort, *, cutoff: date | str | None = None) -> Quality:
     missing: list[dict[str, Any]] = []
     for name, table in cohort.tables.items():
         joined = _with_person(cohort, name, table)
-        bad: dict[str, Any] = {}
         rules = [r for r in RULES if r.table == name and _applies(r, table, day)]
-        for i, rule in enumerate(rules):
-            bad[f"rule_{i}"] = rule.bad(joined, day).fill_null(False)
+        bad = [rule.bad(joined, day).fill_null(False) for rule in rules]
+        own = broken(joined, name)
+        bad += [expression.fill_null(False) for _, expression in own.values()]
         absent = [c for c in schemas().tables[name].columns if c in table.columns]
-        sums = {key: value.cast("int64").sum() for key, value in bad.items()}
-        sums |= {f"missing_{c}": joined[c].isnull().cast("int64").sum() for c in absent}
-        counted = joined.aggregate(
-            total=joined.count(), persons=joined.person.nunique(), **sums
-        ).execute()
-        found = {k: 0 if pd.isna(v) else int(v) for k, v in counted.iloc[0].items()}
+        sums = {f"rule_{i}": whole_sum(expression) for i, expression in enumerate(bad)}
+        sums |= {f"missing_{c}": whole_sum(is_missing(joined[c])) for c in absent}
+        counts = joined.aggregate(total=joined.count(), persons=joined.person.nunique(), **sums)
+        found = fetch(counts).to_pylist()[0]
         total = found["total"]
         rows.append({"table": name, "rows": total, "persons": found["persons"]})
         missing += [
             _share({"table": name, "column": c}, "n_missing", found[f"missing_{c}"], total)
             for c in absent
         ]
+        n = [found[f"rule_{i}"] for i in range(len(bad))]
+        places = first_rows(
+            joined, {i: bad[i] for i, k in enumerate(n) if k}, schemas().tables[name].order
+        )
         for i, rule in enumerate(rules):
-            n = found[f"rule_{i}"]
-            place = None
-            if n:
-                place = first_row(
-                    joined, bad[f"rule_{i}"], schemas().tables[name].order, rule.column
-                )[0]
             kept.append(
-                _line(rule.name, name, rule.severity, rule.statement, n, total, place, rule.remedy)
+                _line(
+                    rule.name,
+                    name,
+                    rule.severity,
+                    rule.statement,
+                    n[i],
+                    total,
+                    places.get(i),
+                    rule.remedy,
+                )
             )
-        kept += _values(name, table, total)
+        for i, statement in enumerate(own, len(rules)):
+            short = f"schema: {statement.partition(' must ')[0]} {_short(statement)}"
+            remedy = "correct or drop the rows"
+            kept.append(_line(short, name, "blocks", statement, n[i], total, places.get(i), remedy))
         kept.append(_repeated(name, table, total))
     frame = pd.DataFrame(kept)
     order = {"blocks": 0, "warns": 1}
@@ -155,8 +164,8 @@ def quality(cohort: Cohort, *, cutoff: date | str | None = None) -> Quality:
 
 def _cutoff(cohort: Cohort, cutoff: date | str | None) -> date | None:
     if cutoff is None:
-        latest = cohort.person.follow_up_end.max().execute()
-        return None if pd.isna(latest) else pd.Timestamp(latest).date()
+        latest = fetch(cohort.person.follow_up_end.max().as_table()).column(0)[0].as_py()
+        return latest if isinstance(latest, date) else None
     try:
         return pd.Timestamp(cutoff).date()
     except (ValueError, TypeError):
@@ -201,26 +210,6 @@ def _line(
     return _share(head, "n", n, total) | {"first_row": place, "remedy": remedy}
 
 
-def _values(name: str, table: Any, total: int) -> list[dict[str, Any]]:
-    """Rules of the schema: missing values, codes, bounds."""
-    rules = broken(table, name)
-    sums = {
-        f"v{i}": b.fill_null(False).cast("int64").sum() for i, (_, b) in enumerate(rules.values())
-    }
-    counted = table.aggregate(**sums).execute()
-    out = []
-    for i, (statement, (column, bad)) in enumerate(rules.items()):
-        value = counted[f"v{i}"].iloc[0]
-        n = 0 if pd.isna(value) else int(value)
-        order = schemas().tables[name].order
-        place = first_row(table, bad.fill_null(False), order, column)[0] if n else None
-        rule = f"schema: {statement.partition(' must ')[0]} {_short(statement)}"
-        out.append(
-            _line(rule, name, "blocks", statement, n, total, place, "correct or drop the rows")
-        )
-    return out
-
-
 def _short(statement: str) -> str:
     if "missing" in statement:
         return "missing"
@@ -233,18 +222,13 @@ def _repeated(name: str, table: Any, total: int) -> dict[str, Any]:
     keys = list(unique) if unique else list(table.columns)
     groups = table.group_by(keys).agg(fs_n=lambda t: t.count())
     several = groups.filter(groups.fs_n > 1)
-    n = int((several.fs_n.sum() - several.count()).fill_null(0).execute())
+    n = fetch_whole(several.fs_n.sum() - several.count())
     place = None
     if n:
-        import ibis
-
-        copies = table.mutate(
-            fs_copy=ibis.row_number().over(
-                group_by=[table[k] for k in keys], order_by=[table[k] for k in keys]
-            )
-        )
+        columns = [table[k] for k in keys]
+        copies = table.mutate(fs_copy=numbered(columns, group_by=columns))
         order = tuple(dict.fromkeys([*schemas().tables[name].order, *keys, "fs_copy"]))
-        place = first_row(copies, copies.fs_copy > 0, order, "fs_copy")[0]
+        place = first_rows(copies, {0: copies.fs_copy > 0}, order)[0]
     what = " and ".join(unique) if unique else "all columns"
     return _line(
         f"{name} duplicates",

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fiac_survival.cohort import parquet_tables
+from fiac_survival.cohort.arrow_rows import plain
 from fiac_survival.cohort.canonical import Table, check_columns, check_values, schemas
+from fiac_survival.cohort.dialects import explained
 from fiac_survival.cohort.engine import Engine, connect
+from fiac_survival.cohort.expressions import full_order
 from fiac_survival.cohort.line_records import days_of
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.files import atomic_path
 
-SUFFIXES = (".parquet", ".csv")
+SUFFIXES = (".parquet", ".csv", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,28 +116,16 @@ class Cohort:
         OutputError
             If it cannot be written.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         for name, table in self.tables.items():
             # Every column, so that equal tables give equal files.
-            first = [c for c in schemas().tables[name].order if c in table.columns]
-            order = [*first, *(c for c in table.columns if c not in first)]
-            batches = table.order_by(order).to_pyarrow_batches()
+            order = full_order(
+                table, [c for c in schemas().tables[name].order if c in table.columns]
+            )
             with atomic_path(Path(path) / f"{name}.parquet") as temporary:
-                target = pa.schema([_dated(f) for f in batches.schema])
-                with pq.ParquetWriter(temporary, target) as writer:
-                    for batch in batches:
-                        writer.write_table(pa.Table.from_batches([batch]).cast(target))
+                parquet_tables.write(temporary, table, order_by=order)
 
     def __repr__(self) -> str:
         return f"Cohort({', '.join(self.tables)}; {self.engine.name})"
-
-
-def _dated(one: Any) -> Any:
-    import pyarrow as pa
-
-    return one.with_type(pa.string()) if pa.types.is_large_string(one.type) else one
 
 
 def read(path: str | Path, *, engine: Engine | Any = "duckdb", check_rows: bool = True) -> Cohort:
@@ -143,7 +135,9 @@ def read(path: str | Path, *, engine: Engine | Any = "duckdb", check_rows: bool 
     ----------
     path : str or Path
         A folder with one file a table: person.parquet or person.csv, exposure, event, and if there are any
-        line_of_therapy and linkage_key. Parquet files stay on disk; CSV files are read into the engine.
+        line_of_therapy and linkage_key. A table may also be a folder of parquet parts, person/ or
+        person.parquet/, partitioned (bucket=3/) or not. Parquet stays on disk, where every machine of the
+        engine must see it; CSV files are read into the engine.
     engine : Engine or what :func:`connect` takes, default "duckdb"
         Where to put them.
     check_rows : bool, default True
@@ -242,10 +236,11 @@ def from_frames(frames: Mapping[str, pd.DataFrame], *, engine: Engine | Any = "d
 def _tables(folder: Path, engine: Engine, check_rows: bool) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for name, schema in schemas().tables.items():
-        files = [f for suffix in SUFFIXES if (f := folder / f"{name}{suffix}").exists()]
+        places = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
+        files = [p for p in places if p.is_dir() or (p.suffix and p.exists())]
         if len(files) > 1:
             raise DataError(
-                "a table must stand in one file",
+                "a table must stand in one place",
                 values={"table": name, "files": ", ".join(f.name for f in files)},
                 remedy="remove one of them",
             )
@@ -254,10 +249,11 @@ def _tables(folder: Path, engine: Engine, check_rows: bool) -> dict[str, Any]:
                 raise DataError(
                     "the cohort must have its tables",
                     values={"missing": name, "path": folder},
-                    remedy=f"write {name}.parquet or {name}.csv; docs/canonical.md says what is in it",
+                    remedy=f"write {name}.parquet, {name}.csv or a folder {name} of parquet parts; "
+                    "docs/canonical.md says what is in it",
                 )
             continue
-        tables[name] = _read_file(engine, files[0], name, schema)
+        tables[name] = _read_table(engine, files[0], name, schema)
         check_columns(name, tables[name])
         if check_rows:
             check_values(name, tables[name])
@@ -282,39 +278,19 @@ def _fresh(name: str) -> str:
     return f"{name}_{uuid.uuid4().hex}"
 
 
-def _read_file(engine: Engine, file: Path, name: str, schema: Table) -> Any:
-    if file.suffix == ".csv":
-        return _register(engine, _read_csv(file, name, schema), name)
-    try:
-        table = engine.backend.read_parquet(str(file), table_name=_fresh(name))
-        return _typed_where_empty(table, file, schema)
-    except Exception as cause:
-        raise DataError(
-            "the file must be readable as a table",
-            values={"path": file, "reason": str(cause).splitlines()[0]},
-            remedy="write it again: it is damaged, cut short or not what its name says",
-        ) from cause
-
-
-def _typed_where_empty(table: Any, file: Path, schema: Table) -> Any:
-    """Give columns without any value, which parquet keeps without a type, the type of the schema."""
-    import ibis
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    kinds = {"text": "string", "integer": "int64", "number": "float64", "flag": "boolean"}
-    empty = {
-        one.name: ibis.null(kinds.get(schema.columns[one.name].type, schema.columns[one.name].type))
-        for one in pq.read_schema(file)
-        if pa.types.is_null(one.type)
-        and one.name in schema.columns
-        and schema.columns[one.name].type != "key"
-    }
-    return table.mutate(**empty) if empty else table
+def _read_table(engine: Engine, path: Path, name: str, schema: Table) -> Any:
+    if path.suffix == ".csv":
+        return _register(engine, _read_csv(path, name, schema), name)
+    kinds = {"key": "int64", "text": "string", "integer": "int64", "number": "float64"}
+    kinds |= {"flag": "boolean", "date": "date"}
+    empty = {column: kinds[about.type] for column, about in schema.columns.items()}
+    check_columns(name, parquet_tables.described(path, empty=empty))
+    return parquet_tables.load(
+        engine.dialect, engine.backend, path, table=_fresh(name), empty=empty
+    )
 
 
 def _register(engine: Engine, frame: pd.DataFrame, name: str) -> Any:
-    import ibis
     import pyarrow as pa
 
     arrow = {
@@ -338,8 +314,8 @@ def _register(engine: Engine, frame: pd.DataFrame, name: str) -> Any:
                 values={"reason": str(cause).splitlines()[0]},
                 remedy="convert the column; docs/canonical.md says to what",
             ) from cause
-    rows = ibis.memtable(pa.table(fields))
-    return engine.backend.create_table(_fresh(name), rows)
+    with explained():
+        return engine.dialect.register(engine.backend, plain(pa.table(fields)), _fresh(name))
 
 
 def _read_csv(file: Path, name: str, schema: Table) -> pd.DataFrame:

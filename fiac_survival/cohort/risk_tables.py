@@ -2,7 +2,8 @@
 
 The engine groups by (group, stratum, entry, time, status) and counts; only the cells travel. They are
 what :meth:`RiskTable.from_outcome` makes of the same rows, exactly: whole days and counts have no rounding.
-Weights are left out on purpose: a parallel sum of floating-point numbers differs from run to run.
+Weights must be whole numbers: a parallel sum of floating-point numbers differs from run to run, one of
+integers does not.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import numpy as np
 import pandas as pd
 
 from fiac_survival.cohort.building import Analysis
+from fiac_survival.cohort.dialects import fetch_frame
 from fiac_survival.cohort.engine import Engine, connect
+from fiac_survival.cohort.expressions import EXACT, whole_sum
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.outcome import LARGEST_CODE
 from fiac_survival.core.risk_table import RiskTable
 
 KEYS = ("group", "stratum", "entry", "time", "status")
+SUMS = ("n", "weight", "weight_sq")
+LARGEST_WEIGHT = 10**6
 
 
 def risk_table(
@@ -30,6 +35,7 @@ def risk_table(
     event: str = "event",
     entry: str | None = None,
     strata: str | None = None,
+    weights: str | None = None,
     engine: Engine | str | None = None,
 ) -> RiskTable:
     """Count a risk table in an engine.
@@ -48,6 +54,9 @@ def risk_table(
         Column of entry times, whole days.
     strata : str, optional
         Column of strata.
+    weights : str, optional
+        Column of positive whole case weights. Scale others to whole units (a common factor changes no
+        estimate, and no robust variance), or keep the rows in memory.
     engine : Engine or str, optional
         Where to count the rows of a DataFrame; DuckDB if left out. An Ibis table stays in its own.
 
@@ -78,14 +87,14 @@ def risk_table(
         _require_rows(len(analysis))
         own = engine if isinstance(engine, Engine) else connect(engine or "duckdb")
         try:
-            _require(list(analysis.columns), by, time, event, entry, strata)
+            _require(list(analysis.columns), by, time, event, entry, strata, weights)
             table = own.register(analysis, table="analysis_rows")
-            return _count(table, by, time, event, entry, strata)
+            return _count(table, by, time, event, entry, strata, weights)
         finally:
             if own is not engine:
                 own.close()
-    _require(list(analysis.columns), by, time, event, entry, strata)
-    return _count(analysis, by, time, event, entry, strata)
+    _require(list(analysis.columns), by, time, event, entry, strata, weights)
+    return _count(analysis, by, time, event, entry, strata, weights)
 
 
 def _require_rows(rows: int) -> None:
@@ -104,8 +113,9 @@ def _require(
     event: str,
     entry: str | None,
     strata: str | None,
+    weights: str | None,
 ) -> None:
-    wanted = [*_groups(by), time, event, *(c for c in (entry, strata) if c is not None)]
+    wanted = [*_groups(by), time, event, *(c for c in (entry, strata, weights) if c is not None)]
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise DataError(
@@ -122,6 +132,7 @@ def _count(
     event: str,
     entry: str | None,
     strata: str | None,
+    weights: str | None,
 ) -> RiskTable:
     types = table.schema()
     for name in [time, *([] if entry is None else [entry])]:
@@ -146,8 +157,7 @@ def _count(
     chosen["time"] = table[time]
     chosen["status"] = table[event].cast("int64")
     keys = list(chosen)
-    cells = table.select(**chosen).group_by(keys).agg(n=lambda t: t.count())
-    frame = cells.order_by(keys).execute()
+    frame = _cells(table, chosen, keys, weights)
     named = {f"group_{i}": name for i, name in enumerate(groups)}
     named |= {"stratum": strata or "", "entry": entry or "entry", "time": time, "status": event}
     _check(frame, named)
@@ -156,7 +166,46 @@ def _count(
     elif groups:
         parts = [name + "=" + frame[f"group_{i}"].astype(str) for i, name in enumerate(groups)]
         frame["group"] = [", ".join(row) for row in zip(*parts, strict=True)]
-    return RiskTable.from_table(frame[[k for k in (*KEYS, "n") if k in frame]])
+    return RiskTable.from_table(frame[[k for k in (*KEYS, *SUMS) if k in frame]])
+
+
+def _cells(
+    table: Any, chosen: dict[str, Any], keys: list[str], weights: str | None
+) -> pd.DataFrame:
+    """Count in the engine; only cells travel."""
+    if weights is None:
+        cells = table.select(**chosen).group_by(keys).agg(n=lambda t: t.count())
+        return fetch_frame(cells, order_by=keys)
+    if not table.schema()[weights].is_integer():
+        raise DataError(
+            f"{weights} must be whole numbers",
+            values={"type": table.schema()[weights]},
+            remedy="scale the weights to whole units, or count the rows in memory",
+        )
+    rows = table.select(**chosen, fs_weight=table[weights].cast("int64"))
+    bad = (rows.fs_weight <= 0) | (rows.fs_weight > LARGEST_WEIGHT) | rows.fs_weight.isnull()
+    usable = bad.ifelse(0, rows.fs_weight)
+    cells = rows.group_by(keys).agg(
+        n=rows.count(),
+        weight=whole_sum(usable),
+        weight_sq=whole_sum(usable * usable),
+        fs_bad=whole_sum(bad),
+    )
+    frame = fetch_frame(cells, order_by=keys)
+    wrong = int(frame["fs_bad"].sum())
+    if wrong:
+        raise DataError(
+            f"{weights} must be positive whole numbers up to {LARGEST_WEIGHT}",
+            count=wrong,
+            remedy="leave rows of weight zero out; scale large weights",
+        )
+    if len(frame) and int(frame["weight_sq"].max()) > EXACT:
+        raise DataError(
+            f"the sum of squares of {weights} must not go beyond 2**53",
+            values={"largest": int(frame["weight_sq"].max())},
+            remedy="scale the weights down",
+        )
+    return frame.drop(columns="fs_bad")
 
 
 def _check(cells: pd.DataFrame, named: dict[str, str]) -> None:

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from fiac_survival.cohort.expressions import epoch_days
 from fiac_survival.cohort.reading import Cohort
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.population import Records, Variable
 
 DATES = {"exposure": "date", "event": "date", "line_of_therapy": "start"}
-
-
-def days(dates: Any) -> Any:
-    """Turn dates into whole days.
-
-    Parameters
-    ----------
-    dates : ibis date expression
-        Dates.
-
-    Returns
-    -------
-    ibis integer expression
-        Days since 1970-01-01.
-    """
-    return dates.epoch_days().cast("int64")
 
 
 def select(cohort: Cohort, records: Records) -> Any:
@@ -83,7 +68,7 @@ def select(cohort: Cohort, records: Records) -> Any:
     among("line", records.lines)
     kept = table if keep is None else table.filter(keep)
     date = DATES[records.table]
-    columns = {"person": kept.person, "fs_date": kept[date], "fs_day": days(kept[date])}
+    columns = {"person": kept.person, "fs_date": kept[date], "fs_day": epoch_days(kept[date])}
     if "value" in table.columns:
         columns["fs_value"] = kept["value"].cast("float64")
     return kept.filter(kept[date].notnull()).select(**columns)

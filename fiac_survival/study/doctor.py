@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from fiac_survival._version import __version__
+
+GIGABYTE = 2**30
 
 
 def _row(what: str, found: bool, detail: str, remedy: str = "") -> dict[str, Any]:
@@ -24,18 +26,51 @@ def _package(name: str, extra: str) -> dict[str, Any]:
         return _row(name, False, f"optional ({extra})", f"pip install 'fiac_survival[{extra}]'")
 
 
+def _pyspark() -> dict[str, Any]:
+    from fiac_survival.cohort.spark_session import INSTALL_PYSPARK
+
+    row = _package("pyspark", "spark")
+    if row["found"] and not row["detail"].startswith("4.0."):
+        return _row("pyspark", False, f"{row['detail']}, needs 4.0", INSTALL_PYSPARK)
+    return row
+
+
 def _java() -> dict[str, Any]:
-    path = shutil.which("java")
-    remedy = "apt install openjdk-17-jre-headless (Debian), brew install openjdk@17 (macOS)"
+    from fiac_survival.cohort.spark_session import (
+        INSTALL_JAVA,
+        JAVA_VERSIONS,
+        java_executable,
+        java_version,
+    )
+
+    path = java_executable()
     if path is None:
-        return _row("Java 17", False, "optional (Spark)", remedy)
+        return _row("Java 17", False, "optional (Spark)", INSTALL_JAVA)
+    number, text = java_version(path)
+    remedy = f"{INSTALL_JAVA}; then set JAVA_HOME to it"
+    return _row("Java 17", number in JAVA_VERSIONS, f"{text}, {path}", remedy)
+
+
+def _spark_memory() -> dict[str, Any]:
+    what, remedy = "memory for Spark", "use DuckDB here, or connect to a cluster: spark://HOST:7077"
     try:
-        done = subprocess.run(
-            [path, "-version"], capture_output=True, encoding="utf-8", timeout=30, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as cause:
-        return _row("Java 17", False, str(cause), remedy)
-    return _row("Java 17", True, (done.stderr or done.stdout).splitlines()[0])
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return _row(what, True, "cannot be told on this system; a session needs 1 GB")
+    return _row(what, size >= 2 * GIGABYTE, f"{size / GIGABYTE:.0f} GB, needs 2 GB", remedy)
+
+
+def _spark_settings() -> dict[str, Any]:
+    from fiac_survival.cohort.spark_session import settings_that_differ
+
+    wrong = settings_that_differ()
+    detail = "; ".join(f"{key}={found}" for key, found, _ in wrong)
+    return _row(
+        "settings of Spark",
+        not wrong,
+        detail or "time zone UTC and strict arithmetic, set by this package for its sessions",
+        "in spark-defaults.conf: " + "; ".join(f"{key} {value}" for key, _, value in wrong),
+    )
 
 
 def _chromium() -> dict[str, Any]:
@@ -102,10 +137,38 @@ def examine() -> list[dict[str, Any]]:
             for name, extra in (
                 ("jupytext", "notebooks"),
                 ("splink", "linkage"),
-                ("pyspark", "spark"),
                 ("edsnlp", "text"),
             )
         ),
+        _pyspark(),
         _java(),
+        _spark_memory(),
+        _spark_settings(),
         _chromium(),
     ]
+
+
+def conform(engine: str, *, folder: Path | None = None) -> list[dict[str, Any]]:
+    """Check that an engine gives the results of the embedded one.
+
+    Parameters
+    ----------
+    engine : str
+        "duckdb", "spark", "spark://host:port".
+    folder : Path, optional
+        That every machine of the engine sees.
+
+    Returns
+    -------
+    list of dict
+        check, what, expected, got, passed.
+
+    Raises
+    ------
+    DataError
+        If the engine cannot be reached.
+    """
+    from fiac_survival.cohort import conformance
+
+    rows = conformance(engine, folder=folder).table.to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]

@@ -11,7 +11,7 @@ import pytest
 
 import fiac_survival as fs
 from fiac_survival.core.protocol import Protocol
-from tests.cohort import generated_cohorts, naive_building
+from tests.cohort import invented_cohorts, naive_building
 
 RECORDS = {"table": "exposure", "drugs": ["lenalidomide"]}
 
@@ -68,7 +68,7 @@ def follow_up(ends: str, cutoff: str | None) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_it_equals_the_table_made_by_hand(seed: int, ends: str, cutoff: str | None) -> None:
-    frames = generated_cohorts.frames(seed)
+    frames = invented_cohorts.frames(seed)
     asked = protocol(
         variables=VARIABLES,
         strategies=STRATEGIES,
@@ -100,7 +100,7 @@ def test_it_equals_the_table_made_by_hand(seed: int, ends: str, cutoff: str | No
 
 
 def test_its_risk_table_is_counted_in_the_engine() -> None:
-    cohort = fs.cohort.from_frames(generated_cohorts.frames(5, 200))
+    cohort = fs.cohort.from_frames(invented_cohorts.frames(5, 200))
     asked = protocol(outcome=OUTCOME, strategies=STRATEGIES)
     analysis = fs.cohort.build(cohort, asked)
     pushed = fs.cohort.risk_table(analysis, by="strategy")
@@ -112,8 +112,35 @@ def test_its_risk_table_is_counted_in_the_engine() -> None:
     cohort.engine.close()
 
 
+@pytest.mark.xdist_group("spark")
+def test_spark_builds_the_same_table(spark: fs.cohort.Engine) -> None:
+    frames = invented_cohorts.frames(11, 150)
+    asked = protocol(variables=VARIABLES, outcome=OUTCOME, strategies=STRATEGIES)
+    graced = protocol(
+        outcome=OUTCOME,
+        follow_up=follow_up("last_activity", "2019-09-01"),
+        strategies=[
+            {"name": "dara", "label": "-", "grace_days": 90,
+             "records": {"table": "exposure", "drugs": ["daratumumab"]}},
+            {"name": "none", "label": "-", "none_of_the_others": True},
+        ],
+    )  # fmt: skip
+    embedded = fs.cohort.connect("duckdb")
+    for one in (asked, graced):
+        found = [
+            fs.cohort.build(fs.cohort.from_frames(frames, engine=engine), one)
+            for engine in (embedded, spark)
+        ]
+        pd.testing.assert_frame_equal(found[0].attrition, found[1].attrition)
+        pd.testing.assert_frame_equal(found[0].table, found[1].table)
+        by = "strategy" if one is asked else "sex"
+        tables = [fs.cohort.risk_table(a, by=by).table for a in found]
+        pd.testing.assert_frame_equal(*tables)
+    embedded.close()
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
-    frames = generated_cohorts.frames(9)
+    frames = invented_cohorts.frames(9)
     asked = protocol(variables=VARIABLES, outcome=OUTCOME, strategies=STRATEGIES)
     tables = []
     for seed in (None, 1):

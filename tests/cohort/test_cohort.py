@@ -9,7 +9,7 @@ import pytest
 
 import fiac_survival as fs
 from fiac_survival.core.errors import DataError
-from fiac_survival.core.protocol import Criterion
+from fiac_survival.core.population import Criterion
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_refusals(engine, tmp_path):
         engine.read(path, table="a")
     with pytest.raises(DataError, match="engine must be one that this package knows"):
         fs.cohort.connect("oracle://x")
-    with pytest.raises(DataError, match="name or an Ibis connection"):
+    with pytest.raises(DataError, match="name, a Spark session or an Ibis"):
         fs.cohort.connect(7)
     with pytest.raises(DataError, match="must be reachable"):
         fs.cohort.connect(f"duckdb:///{tmp_path}/no/such/folder/file.duckdb")

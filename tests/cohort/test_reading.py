@@ -283,7 +283,7 @@ def test_damaged_and_missing_files(engine, tmp_path):
     with pytest.raises(DataError, match="readable as a table"):
         fs.cohort.read(folder, engine=engine)
     write(folder, good_tables(), "csv")
-    with pytest.raises(DataError, match="stand in one file.*person.parquet, person.csv"):
+    with pytest.raises(DataError, match="stand in one place.*person.parquet, person.csv"):
         fs.cohort.read(folder, engine=engine)
 
 

@@ -90,7 +90,7 @@ def test_a_flow_of_patients():
 def test_the_attrition_of_a_cohort():
     engine = fs.cohort.connect("duckdb")
     people = pd.DataFrame({"age": [30] * 4 + [60] * 50 + [80] * 40})
-    from fiac_survival.core.protocol import Criterion
+    from fiac_survival.core.population import Criterion
 
     steps = [
         Criterion(label="Adults over 40", column="age", operator=">", value=40),
