@@ -1,16 +1,20 @@
 """From sources to a cohort, and what may leave: engines, eligibility, lines of therapy, disclosure."""
 
 from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
+from fiac_survival.cohort.codelists import Code, Codelist
 from fiac_survival.cohort.drugs import Drug, DrugTable
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
+from fiac_survival.cohort.phenotypes import Phenotype
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
+from fiac_survival.cohort.snds import from_snds
+from fiac_survival.cohort.snds_source import SndsDefinitions
 from fiac_survival.disclosure import (
     ControlledTable,
     CountTable,
@@ -22,6 +26,8 @@ from fiac_survival.disclosure import (
 
 __all__ = [
     "AlignedRegimens",
+    "Code",
+    "Codelist",
     "Cohort",
     "ControlledTable",
     "CountTable",
@@ -33,14 +39,17 @@ __all__ = [
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
+    "Phenotype",
     "Quality",
     "Regimen",
     "RegimenStep",
+    "SndsDefinitions",
     "align_regimens",
     "apply_eligibility",
     "connect",
     "control_disclosure",
     "describe_values",
+    "from_snds",
     "line_accuracy",
     "lines_of_therapy",
     "quality",
