@@ -8,6 +8,7 @@ from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
+from fiac_survival.cohort.omop import OmopDefinitions, from_omop
 from fiac_survival.cohort.phenotypes import Phenotype
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, read
@@ -39,6 +40,7 @@ __all__ = [
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
+    "OmopDefinitions",
     "Phenotype",
     "Quality",
     "Regimen",
@@ -49,6 +51,7 @@ __all__ = [
     "connect",
     "control_disclosure",
     "describe_values",
+    "from_omop",
     "from_snds",
     "line_accuracy",
     "lines_of_therapy",

@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fiac_survival.cohort.codelists import begins_with
+from fiac_survival.cohort.codelists import Codelist, begins_with
 from fiac_survival.cohort.rule_files import fingerprint, parse, shipped
 
 Count = Literal["days", "sessions"]
@@ -184,6 +184,58 @@ class Phenotype(BaseModel):
             fs_rank=ibis.row_number().over(group_by="person", order_by=[every.date, every.fs_order])
         )
         return first.filter(first.fs_rank == 0).select("person", "date", "rule")
+
+
+def loaded(phenotype: str | Path | Phenotype | None) -> Phenotype | None:
+    """Read a phenotype if there is one.
+
+    Parameters
+    ----------
+    phenotype : str, Path, Phenotype or None
+        What to read.
+
+    Returns
+    -------
+    Phenotype or None
+        Read.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    if phenotype is None or isinstance(phenotype, Phenotype):
+        return phenotype
+    return Phenotype.load(phenotype)
+
+
+def kept_diagnoses(
+    diagnoses: str | Path | Codelist | None, disease: Phenotype | None
+) -> tuple[str, ...] | None:
+    """Beginnings of the diagnoses that become events.
+
+    Parameters
+    ----------
+    diagnoses : str, Path, Codelist or None
+        The list; None: all become events.
+    disease : Phenotype or None
+        Whose codes are kept too.
+
+    Returns
+    -------
+    tuple of str or None
+        In order; None for all.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be read.
+    """
+    if diagnoses is None:
+        return None
+    kept = diagnoses if isinstance(diagnoses, Codelist) else Codelist.load(diagnoses)
+    codes = {code.code for code in kept.codes if code.system == "ICD-10"}
+    return tuple(sorted(codes | set(disease.codes if disease else ())))
 
 
 def _rule_dates(rule: PhenotypeRule, codes: tuple[str, ...], event: Any, exposure: Any) -> Any:

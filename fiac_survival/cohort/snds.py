@@ -16,7 +16,7 @@ from fiac_survival.cohort.canonical import check_columns, check_values
 from fiac_survival.cohort.codelists import Codelist, load_codelists
 from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.engine import Engine, connect
-from fiac_survival.cohort.phenotypes import Phenotype
+from fiac_survival.cohort.phenotypes import Phenotype, kept_diagnoses, loaded
 from fiac_survival.cohort.reading import Cohort
 from fiac_survival.cohort.snds_source import (
     DeathSource,
@@ -125,14 +125,7 @@ def from_snds(
         if isinstance(definitions, SndsDefinitions)
         else SndsDefinitions.load(definitions)
     )
-    disease = phenotype
-    if phenotype is not None and not isinstance(phenotype, Phenotype):
-        disease = Phenotype.load(phenotype)
-    kept = diagnoses
-    if diagnoses is not None and not isinstance(diagnoses, Codelist):
-        kept = Codelist.load(diagnoses)
-    assert disease is None or isinstance(disease, Phenotype)
-    assert kept is None or isinstance(kept, Codelist)
+    disease = loaded(phenotype)
     calendar = _years(years)
     connection = engine if isinstance(engine, Engine) else connect(engine)
     source = SndsSource(
@@ -141,7 +134,7 @@ def from_snds(
         definitions=known,
         codelists=load_codelists(codelists),
         drugs=drugs if isinstance(drugs, DrugTable) else DrugTable.load(drugs),
-        diagnoses=_prefixes(kept, disease),
+        diagnoses=kept_diagnoses(diagnoses, disease),
         years=calendar,
         data_end=_data_end(day_of(extracted, "extracted"), lag_days, calendar),
         without=_without(without, known),
@@ -179,13 +172,6 @@ def _data_end(extracted: datetime.date, lag_days: int, years: tuple[int, ...]) -
             remedy="check years, extracted and lag_days",
         )
     return end
-
-
-def _prefixes(kept: Codelist | None, disease: Phenotype | None) -> tuple[str, ...] | None:
-    if kept is None:
-        return None
-    codes = {code.code for code in kept.codes if code.system == "ICD-10"}
-    return tuple(sorted(codes | set(disease.codes if disease else ())))
 
 
 def _without(without: Sequence[str], known: SndsDefinitions) -> frozenset[str]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from fiac_survival.cohort.omop import OmopDefinitions
 from fiac_survival.cohort.snds_source import SndsDefinitions
 from fiac_survival.cohort.source_tables import SourceTable, name_of
 from fiac_survival.core.files import atomic_path, write_text
 from fiac_survival.simulate.claims import SimulatedClaims
+from fiac_survival.simulate.omop_shape import omop_tables
 from fiac_survival.simulate.snds_shape import NOISE, Noise, snds_tables
 
 # Keys that are whole numbers in the source too; all others are text.
@@ -61,6 +63,36 @@ def write_snds(
     """
     tables = snds_tables(claims.person, claims.exposure, claims.event, years=years, noise=noise)
     write_tables(tables, folder, snds_shape(years))
+
+
+def write_omop(claims: SimulatedClaims, folder: str | Path) -> None:
+    """Write simulated claims as OMOP tables, with a note that they are simulated.
+
+    Parameters
+    ----------
+    claims : SimulatedClaims
+        Canonical tables.
+    folder : str or Path
+        Where; it is made if it is not there.
+
+    Raises
+    ------
+    DataError
+        If a record cannot be written in this shape.
+    OutputError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fiac_survival as fs
+    >>> folder = tempfile.mkdtemp()
+    >>> fs.simulate.write_omop(fs.simulate.myeloma_claims(5, seed=1), folder)
+    >>> (Path(folder) / "drug_exposure.parquet").exists()
+    True
+    """
+    tables = omop_tables(claims.person, claims.exposure, claims.event)
+    write_tables(tables, folder, OmopDefinitions.load().tables)
 
 
 def write_tables(
