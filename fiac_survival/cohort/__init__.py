@@ -3,6 +3,7 @@
 from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
 from fiac_survival.cohort.codelists import Code, Codelist
 from fiac_survival.cohort.drugs import Drug, DrugTable
+from fiac_survival.cohort.early_access import FormDefinitions, from_early_access
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
@@ -37,6 +38,7 @@ __all__ = [
     "DrugTable",
     "Engine",
     "EstimateTable",
+    "FormDefinitions",
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
@@ -51,6 +53,7 @@ __all__ = [
     "connect",
     "control_disclosure",
     "describe_values",
+    "from_early_access",
     "from_omop",
     "from_snds",
     "line_accuracy",

@@ -138,31 +138,41 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("noise", NOISE)
-def test_each_noise_alone_is_removed(engine, tmp_path, noise):
-    """With 60 patients so that every kind occurs; the same tables as without it."""
+STEP = 3960  # persons so far apart are written alike
+
+
+def shifted(frames, case):
+    return [frame.assign(person=frame["person"] + STEP * case) for frame in frames]
+
+
+def stacked(parts):
+    return {name: pd.concat([p[name] for p in parts], ignore_index=True) for name in parts[0]}
+
+
+def of_case(frame, case):
+    own = frame[frame["person"] // STEP == case]
+    return own.assign(person=own["person"] - STEP * case).reset_index(drop=True)
+
+
+def test_each_noise_alone_is_removed(engine, tmp_path):
+    """60 patients for each kind, who have it alone: the same exposures as without it."""
     from tests.cohort.source_cases import claims
 
     simulated = claims(60)
-    years = range(2014, 2024)
-    fs.simulate.write_snds(simulated, tmp_path, noise=(noise,))
-    plain = fs.simulate.snds_tables(
-        simulated.person, simulated.exposure, simulated.event, years=years, noise=()
-    )
-    noisy = fs.simulate.snds_tables(
-        simulated.person, simulated.exposure, simulated.event, years=years, noise=(noise,)
-    )
-    assert sum(map(len, noisy.values())) > sum(map(len, plain.values()))
+    frames = (simulated.person, simulated.exposure, simulated.event)
+    plain = fs.simulate.snds_tables(*frames, noise=())
+    parts = []
+    for case, noise in enumerate(NOISE):
+        parts.append(fs.simulate.snds_tables(*shifted(frames, case), noise=(noise,)))
+        assert sum(map(len, parts[-1].values())) > sum(map(len, plain.values()))
+    write_tables(stacked(parts), tmp_path, snds_shape(range(2014, 2024)))
     cohort = from_snds(tmp_path, engine)
-    if noise in LABELS:
-        assert excluded(cohort, LABELS[noise]) > 0
-        others = cohort.report[cohort.report["n_excluded"] > 0]
-        touched = others[~others["label"].str.contains(LABELS[noise], regex=False)]
-        assert set(touched["label"]) <= {"Added up by person, day and code"}
+    for label in LABELS.values():
+        assert excluded(cohort, label) > 0
     expected = simulated.exposure.sort_values(["person", "date", "drug"]).reset_index(drop=True)
-    pd.testing.assert_frame_equal(
-        collected(cohort, "exposure"), expected[COMMON["exposure"]].reset_index(drop=True)
-    )
+    found = collected(cohort, "exposure")
+    for case, noise in enumerate(NOISE):
+        pd.testing.assert_frame_equal(of_case(found, case), expected, obj=noise)
 
 
 FILTERED = [
@@ -179,22 +189,35 @@ FILTERED = [
 ]
 
 
-@pytest.mark.parametrize(("table", "column", "value", "label"), FILTERED)
-def test_a_line_that_must_go(engine, tmp_path, clean, table, column, value, label):
-    """The line of lenalidomide of person 4: the rest stays."""
-    all_tables = tables()
-    row = all_tables["ER_UCD_F"].iloc[[0]]
-    assert row["DCT_ORD_NUM"].tolist() == [4]
-    frame = all_tables[table].copy()
-    place = (frame["DCT_ORD_NUM"] == 4) & (frame["PRS_ORD_NUM"] == row["PRS_ORD_NUM"].iloc[0])
+def spoil(frame, place, column, value):
     assert place.sum() == 1
     frame[column] = frame[column].astype(object)
     frame.loc[place, column] = value
-    cohort = read(written(tmp_path, {table: frame}), engine)
-    assert excluded(cohort, label) == 1
-    before = exposures(clean)
+
+
+def test_lines_that_must_go(engine, tmp_path, clean):
+    """The line of lenalidomide of person 4, spoilt in one way in each case: the rest stays."""
+    parts = []
+    for case, (table, column, value, _) in enumerate(FILTERED):
+        part = fs.simulate.snds_tables(*shifted(small(), case), years=YEARS, noise=())
+        row = part["ER_UCD_F"].iloc[0]
+        frame = part[table]
+        place = frame["DCT_ORD_NUM"] == row["DCT_ORD_NUM"]
+        place &= frame["PRS_ORD_NUM"] == row["PRS_ORD_NUM"]
+        spoil(frame, place, column, value)
+        parts.append(part)
+    write_tables(stacked(parts), tmp_path, snds_shape(YEARS))
+    cohort = read(tmp_path, engine)
+    labels = [label for *_, label in FILTERED]
+    assert {label: excluded(cohort, label) for label in labels} == {
+        label: labels.count(label) for label in labels
+    }
+    before, found = exposures(clean), exposures(cohort)
     gone = (before["person"] == 4) & (before["drug"] == "lenalidomide")
-    pd.testing.assert_frame_equal(exposures(cohort), before[~gone].reset_index(drop=True))
+    assert gone.sum() == 1
+    for case, what in enumerate(FILTERED):
+        expected = before[~gone].reset_index(drop=True)
+        pd.testing.assert_frame_equal(of_case(found, case), expected, obj=str(what))
 
 
 KEPT = [
@@ -227,27 +250,30 @@ STAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "column", "value", "label"), STAYS)
-def test_a_stay_that_must_go(engine, tmp_path, clean, table, column, value, label):
-    """The stay of person 7 with bortezomib in 2017."""
-    all_tables = tables()
-    chosen = all_tables["T_MCO17MED"]
-    stay = chosen[chosen["RSA_NUM"].str.startswith("00000007")]["RSA_NUM"].iloc[0]
-    names = ["B", "C", "UM", "MED"] if table == "hospital" else [table]
-    changed = {}
-    for name in names:
-        frame = all_tables[f"T_MCO17{name}"].copy()
-        place = frame["RSA_NUM"] == stay
-        assert place.sum() == 1
-        frame[column] = frame[column].astype(object)
-        frame.loc[place, column] = value
-        changed[f"T_MCO17{name}"] = frame
-    cohort = read(written(tmp_path, changed), engine)
-    assert excluded(cohort, label) == 1
-    before = exposures(clean)
+def test_stays_that_must_go(engine, tmp_path, clean):
+    """The stay of person 7 with bortezomib in 2017, spoilt in one way in each case."""
+    parts = []
+    for case, (table, column, value, _) in enumerate(STAYS):
+        part = fs.simulate.snds_tables(*shifted(small(), case), years=YEARS, noise=())
+        given = part["T_MCO17MED"]
+        bortezomib = given[given["UCD_UCD_COD"] == "0000009260010"]
+        assert len(bortezomib) == 1
+        for name in ["B", "C", "UM", "MED"] if table == "hospital" else [table]:
+            frame = part[f"T_MCO17{name}"]
+            spoil(frame, frame["RSA_NUM"] == bortezomib["RSA_NUM"].iloc[0], column, value)
+        parts.append(part)
+    write_tables(stacked(parts), tmp_path, snds_shape(YEARS))
+    cohort = read(tmp_path, engine)
+    labels = [label for *_, label in STAYS]
+    assert {label: excluded(cohort, label) for label in labels} == {
+        label: labels.count(label) for label in labels
+    }
+    before, found = exposures(clean), exposures(cohort)
     gone = (before["person"] == 7) & (before["drug"] == "bortezomib")
     assert gone.sum() == 1
-    pd.testing.assert_frame_equal(exposures(cohort), before[~gone].reset_index(drop=True))
+    for case, what in enumerate(STAYS):
+        expected = before[~gone].reset_index(drop=True)
+        pd.testing.assert_frame_equal(of_case(found, case), expected, obj=str(what))
 
 
 def test_hospitals_counted_twice_only_until_2017(engine, tmp_path, clean):
