@@ -4,18 +4,24 @@ from fiac_survival.cohort.alignment import AlignedRegimens, align_regimens
 from fiac_survival.cohort.assurance import Assurance, assure
 from fiac_survival.cohort.building import Analysis, build
 from fiac_survival.cohort.clones import Clones, clone_censor_weight
+from fiac_survival.cohort.codelists import Code, Codelist
 from fiac_survival.cohort.conformance import Conformance, conformance
 from fiac_survival.cohort.drugs import Drug, DrugTable
+from fiac_survival.cohort.early_access import FormDefinitions, from_early_access
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.examples import example_cohort
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
+from fiac_survival.cohort.omop import OmopDefinitions, from_omop
+from fiac_survival.cohort.phenotypes import Phenotype
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, from_frames, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
+from fiac_survival.cohort.snds import from_snds
+from fiac_survival.cohort.snds_source import SndsDefinitions
 from fiac_survival.disclosure import (
     ControlledTable,
     CountTable,
@@ -30,6 +36,8 @@ __all__ = [
     "Analysis",
     "Assurance",
     "Clones",
+    "Code",
+    "Codelist",
     "Cohort",
     "Conformance",
     "ControlledTable",
@@ -39,12 +47,16 @@ __all__ = [
     "DrugTable",
     "Engine",
     "EstimateTable",
+    "FormDefinitions",
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
+    "OmopDefinitions",
+    "Phenotype",
     "Quality",
     "Regimen",
     "RegimenStep",
+    "SndsDefinitions",
     "align_regimens",
     "apply_eligibility",
     "assure",
@@ -55,7 +67,10 @@ __all__ = [
     "control_disclosure",
     "describe_values",
     "example_cohort",
+    "from_early_access",
     "from_frames",
+    "from_omop",
+    "from_snds",
     "line_accuracy",
     "lines_of_therapy",
     "quality",

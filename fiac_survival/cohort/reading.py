@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,13 @@ class Cohort:
     tables : dict of str to ibis.Table
         By name: person, exposure, event, perhaps line_of_therapy and linkage_key. Nothing is computed
         before it is asked for.
+    report : DataFrame or None
+        What a reader of raw sources left out: table, step, label, n_before, n_excluded, n_after.
     """
 
     engine: Engine = field(repr=False)
     tables: dict[str, Any]
+    report: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def person(self) -> Any:
@@ -101,7 +104,7 @@ class Cohort:
             table = _register(self.engine, rows, name)
         check_columns(name, table)
         check_values(name, table)
-        return Cohort(self.engine, self.tables | {name: table})
+        return replace(self, tables=self.tables | {name: table})
 
     def write(self, path: str | Path) -> None:
         """Write the tables as parquet, each whole or not at all, rows in the table's order.

@@ -1,0 +1,358 @@
+"""Persons, diagnoses and deaths of the SNDS.
+
+A person is BEN_IDT_ANO; where it is missing, BEN_NIR_PSA and BEN_RNG_GEM joined by "_". One person may
+have several pseudonyms (BEN_NIR_PSA); all of them are followed. Birth is the first of the month. Where rows
+of one person disagree, birth is the earliest, sex unknown, department the last in alphabetical order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from fiac_survival.cohort.codelists import begins_with
+from fiac_survival.cohort.snds_source import DeathSource, FollowUp, SndsSource
+from fiac_survival.core.errors import DataError
+
+OLDEST = 1850
+POSITIONS = ("main", "related", "associated")
+
+
+def beneficiaries(source: SndsSource) -> Any:
+    """Rows of IR_BEN_R with their person.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+
+    Returns
+    -------
+    ibis.Table
+        person, BEN_NIR_PSA, BEN_RNG_GEM and what is said of the person.
+
+    Raises
+    ------
+    DataError
+        If a code of sex is unknown.
+    """
+    import ibis
+
+    rows = source.unique("IR_BEN_R")
+    joined = rows.BEN_NIR_PSA.concat("_", rows.BEN_RNG_GEM)
+    person = joined
+    if "BEN_IDT_ANO" in rows.columns:
+        person = ibis.coalesce(rows.BEN_IDT_ANO.nullif(""), joined)
+    rows = rows.mutate(person=person)
+    rows = source.filtered(rows, "IR_BEN_R", [("No identifier", rows.person.notnull())])
+    values = source.values
+    codes = [*values.male, *values.female, *values.unknown_sex]
+    strange = rows.filter(rows.BEN_SEX_COD.notnull() & rows.BEN_SEX_COD.notin(codes))
+    found = int(strange.count().execute())
+    if found:
+        raise DataError(
+            "BEN_SEX_COD must be one of its codes",
+            count=found,
+            values={"codes": ", ".join(codes)},
+            remedy="correct them, or add the code to the definitions",
+        )
+    return rows
+
+
+def pseudonyms(rows: Any) -> Any:
+    """Which pseudonym is whose.
+
+    Parameters
+    ----------
+    rows : ibis.Table
+        Of :func:`beneficiaries`.
+
+    Returns
+    -------
+    ibis.Table
+        BEN_NIR_PSA, BEN_RNG_GEM, person; each pair once.
+
+    Raises
+    ------
+    DataError
+        If a pseudonym and rank belong to two persons.
+    """
+    pairs = rows.select("BEN_NIR_PSA", "BEN_RNG_GEM", "person").distinct()
+    shared = pairs.group_by(["BEN_NIR_PSA", "BEN_RNG_GEM"]).agg(fs_n=pairs.count())
+    found = int(shared.filter(shared.fs_n > 1).count().execute())
+    if found:
+        raise DataError(
+            "BEN_NIR_PSA and BEN_RNG_GEM must belong to one BEN_IDT_ANO",
+            count=found,
+            remedy="correct IR_BEN_R",
+        )
+    return pairs
+
+
+def _about(source: SndsSource, rows: Any) -> Any:
+    """One row a person: birth, sex, department, death in the register."""
+    import ibis
+
+    values = source.values
+    year = rows.BEN_NAI_ANN.nullif(values.no_year)
+    year = (year >= OLDEST).ifelse(year, ibis.null("int64"))
+    month = rows.BEN_NAI_MOI.between(1, 12).fill_null(False).ifelse(rows.BEN_NAI_MOI, 1)
+    department = ibis.null("string")
+    if "BEN_RES_DPT" in rows.columns:
+        code = rows.BEN_RES_DPT.nullif("")
+        three = (code.length() == 3) & code.startswith("0")
+        department = three.ifelse(code.substr(1, 2), code)
+    told = rows.mutate(
+        fs_birth=ibis.date(year.cast("int32"), month.cast("int32"), 1).cast("date"),
+        fs_male=rows.BEN_SEX_COD.isin(values.male).fill_null(False).cast("int64"),
+        fs_female=rows.BEN_SEX_COD.isin(values.female).fill_null(False).cast("int64"),
+        fs_department=department,
+    )
+    each = told.group_by("person").agg(
+        birth=told.fs_birth.min(),
+        fs_male=told.fs_male.max(),
+        fs_female=told.fs_female.max(),
+        department=told.fs_department.max(),
+        died=told.BEN_DCD_DTE.min(),
+    )
+    sex = ibis.cases(
+        ((each.fs_male == 1) & (each.fs_female == 0), "male"),
+        ((each.fs_male == 0) & (each.fs_female == 1), "female"),
+        else_="unknown",
+    )
+    return each.mutate(sex=sex).drop("fs_male", "fs_female")
+
+
+def events(source: SndsSource, kept_stays: Any, pairs: Any) -> Any:
+    """Diagnoses of stays, long-term illnesses, causes of death.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    kept_stays : ibis.Table
+        Of :func:`~fiac_survival.cohort.snds_care.stays`.
+    pairs : ibis.Table
+        Of :func:`pseudonyms`.
+
+    Returns
+    -------
+    ibis.Table
+        person, date, event, code, value, position; one row a person, day, event and code.
+    """
+    import ibis
+
+    parts = [_diagnoses(source, kept_stays)]
+    granted = source.unique("IR_IMB_R")
+    if granted is not None:
+        granted = granted.mutate(code=_icd(granted.MED_MTF_COD))
+        granted = source.filtered(
+            granted, "IR_IMB_R", [("No date of beginning", granted.IMB_ALD_DTD.notnull())]
+        )
+        granted = granted.filter(_wanted(source, granted.code))
+        granted = granted.inner_join(pairs, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
+        granted = granted.filter(source.data_end >= granted.IMB_ALD_DTD)
+        parts.append(_event(granted, granted.IMB_ALD_DTD, "long-term illness", granted.code))
+    died = source.table("KI_CCI_R")
+    if died is not None and "DCD_CIM_COD" in died.columns:
+        died = died.filter(source.data_end >= died.BEN_DCD_DTE)
+        died = died.filter(died.BEN_IDT_ANO.notnull()).mutate(person=died.BEN_IDT_ANO)
+        parts.append(_event(died, died.BEN_DCD_DTE, "death", _icd(died.DCD_CIM_COD)))
+    every = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    each = every.group_by(["person", "date", "event", "code"]).agg(
+        value=every.value.sum(), fs_place=every.fs_place.min()
+    )
+    place = each.fs_place.cases(*enumerate(POSITIONS), else_=None)
+    value = each.value.nullif(0).cast("float64")
+    return each.select("person", "date", "event", "code", value=value, position=place)
+
+
+def _icd(code: Any) -> Any:
+    return code.replace(".", "").replace(" ", "").upper()
+
+
+def _wanted(source: SndsSource, code: Any) -> Any:
+    import ibis
+
+    wanted = source.diagnoses
+    return ibis.literal(True) if wanted is None else begins_with(code, wanted)
+
+
+def _event(table: Any, day: Any, event: str, code: Any) -> Any:
+    import ibis
+
+    return table.select(
+        person=table.person,
+        date=day,
+        event=ibis.literal(event),
+        code=code,
+        value=ibis.literal(0, type="int64"),
+        fs_place=ibis.literal(len(POSITIONS), type="int64"),
+    )
+
+
+def _diagnoses(source: SndsSource, kept_stays: Any) -> Any:
+    """Codes of stays: main, related, associated; sessions of a treatment as its value."""
+    import ibis
+
+    stay = ["year", "ETA_NUM", "RSA_NUM"]
+    told = [
+        kept_stays.select(*stay, code=_icd(kept_stays[column]), fs_place=ibis.literal(place))
+        for column, place in (("DGN_PAL", 0), ("DGN_REL", 1))
+    ]
+    for name, columns in (("T_MCOaaUM", ("DGN_PAL", "DGN_REL")), ("T_MCOaaD", ("ASS_DGN",))):
+        table = source.table(name)
+        if table is not None:
+            told += [
+                table.select(*stay, code=_icd(table[column]), fs_place=ibis.literal(2))
+                for column in columns
+            ]
+    codes = ibis.union(*told)
+    codes = codes.filter(codes.code.notnull() & (codes.code != ""))
+    codes = codes.group_by([*stay, "code"]).agg(fs_place=codes.fs_place.min().cast("int64"))
+    treatment = begins_with(_icd(kept_stays.DGN_PAL), source.values.treatment_stays)
+    sessions = ibis.greatest(kept_stays.NBR_SEA.fill_null(1), 1)
+    known = kept_stays.select(
+        *stay, "person", "EXE_SOI_DTD", fs_treatment=treatment, fs_sessions=sessions
+    )
+    joined = codes.inner_join(known, stay)
+    main = joined.fs_treatment & (joined.fs_place == 0)
+    joined = joined.filter(_wanted(source, joined.code) | main)
+    return joined.select(
+        person=joined.person,
+        date=joined.EXE_SOI_DTD,
+        event=joined.fs_treatment.ifelse("treatment stay", "diagnosis"),
+        code=joined.code,
+        value=_sessions(joined),
+        fs_place=joined.fs_place,
+    )
+
+
+def _sessions(joined: Any) -> Any:
+    """Sessions of the stays made for a treatment, at their main diagnosis; else 0."""
+    main = joined.fs_treatment & (joined.fs_place == 0)
+    return main.ifelse(joined.fs_sessions, 0).cast("int64")
+
+
+def deaths(source: SndsSource, rows: Any, kept_stays: Any, order: tuple[DeathSource, ...]) -> Any:
+    """Day of death by person, from the first source that has one.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    rows : ibis.Table
+        Of :func:`beneficiaries`.
+    kept_stays : ibis.Table
+        Stays.
+    order : tuple of str
+        Sources, first choice first.
+
+    Returns
+    -------
+    ibis.Table
+        person, death, fs_from; one row a person who died.
+    """
+    import ibis
+
+    parts = []
+    for rank, name in enumerate(order):
+        match name:
+            case "beneficiary":
+                said = rows.select("person", death="BEN_DCD_DTE")
+            case "cause of death":
+                table = source.table("KI_CCI_R")
+                if table is None:
+                    continue
+                said = table.select(person=table.BEN_IDT_ANO, death=table.BEN_DCD_DTE)
+            case "hospital":
+                ended = kept_stays.SOR_MOD.isin(source.values.died_in_hospital)
+                said = kept_stays.filter(ended).select("person", death="EXE_SOI_DTF")
+            case _:
+                assert_never(name)
+        said = said.filter(said.death.notnull() & said.person.notnull())
+        first = said.group_by("person").agg(death=said.death.min())
+        parts.append(first.mutate(fs_from=ibis.literal(rank, type="int64")))
+    every = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    ranked = every.mutate(fs_rank=ibis.row_number().over(group_by="person", order_by=every.fs_from))
+    return ranked.filter(ranked.fs_rank == 0).select("person", "death", "fs_from")
+
+
+def last_care(lines: Any, kept_stays: Any) -> Any:
+    """Last day on which a person is seen.
+
+    Parameters
+    ----------
+    lines, kept_stays : ibis.Table
+        Reimbursed care and stays.
+
+    Returns
+    -------
+    ibis.Table
+        person, fs_last.
+    """
+    import ibis
+
+    seen = ibis.union(
+        lines.select("person", day="EXE_SOI_DTD"),
+        kept_stays.select(
+            person=kept_stays.person,
+            day=ibis.coalesce(kept_stays.EXE_SOI_DTF, kept_stays.EXE_SOI_DTD),
+        ),
+    )
+    return seen.group_by("person").agg(fs_last=seen.day.max())
+
+
+def persons(
+    source: SndsSource, rows: Any, found: Any, died: Any, seen: Any, follow_up: FollowUp
+) -> Any:
+    """Canonical table of persons.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    rows : ibis.Table
+        Of :func:`beneficiaries`.
+    found : ibis.Table or None
+        person, date, rule of the phenotype; None: everybody.
+    died : ibis.Table
+        Of :func:`deaths`.
+    seen : ibis.Table
+        Of :func:`last_care`.
+    follow_up : {"data end", "last care"}
+        When follow-up of the living ends.
+
+    Returns
+    -------
+    ibis.Table
+        The canonical columns, and `rule`.
+    """
+    import ibis
+
+    about = _about(source, rows).drop("died")
+    if found is None:
+        about = about.mutate(diagnosis=ibis.null("date"), rule=ibis.null("string"))
+    else:
+        about = about.inner_join(found.rename(diagnosis="date"), "person")
+    about = about.left_join(died, "person").drop("person_right")
+    about = about.left_join(seen, "person").drop("person_right")
+    start, end = ibis.literal(source.data_start), ibis.literal(source.data_end)
+    death = (about.death <= end).fill_null(False).ifelse(about.death, ibis.null("date"))
+    match follow_up:
+        case "data end":
+            alive: Any = end
+        case "last care":
+            alive = ibis.least(ibis.coalesce(about.fs_last, about.diagnosis, start), end)
+        case _:
+            assert_never(follow_up)
+    return about.select(
+        "person",
+        "birth",
+        "sex",
+        "diagnosis",
+        follow_up_start=start,
+        follow_up_end=ibis.coalesce(death, alive),
+        death=death,
+        department=about.department,
+        rule=about.rule,
+    )

@@ -1,0 +1,300 @@
+"""What a folder of SNDS tables is read with: definitions, choices, counts."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from fiac_survival.cohort.codelists import Codelist
+from fiac_survival.cohort.drugs import DrugTable
+from fiac_survival.cohort.engine import Engine
+from fiac_survival.cohort.rule_files import parse
+from fiac_survival.cohort.source_filters import Filter, Report, apply_filters
+from fiac_survival.cohort.source_tables import TYPES, SourceTable, open_table
+from fiac_survival.core.errors import DataError
+
+FollowUp = Literal["data end", "last care"]
+DeathSource = Literal["beneficiary", "cause of death", "hospital"]
+Reversed = Literal["refuse", "drop"]
+FILE = Path(__file__).parent / "data" / "snds.toml"
+STAYS = "STAYS"
+
+
+class Values(BaseModel):
+    """Codes of the SNDS that mean something to the reader.
+
+    Attributes
+    ----------
+    no_date, no_year
+        What stands where a date, or a year of birth, is missing.
+    male, female, unknown_sex : tuple of str
+        Values of BEN_SEX_COD.
+    died_in_hospital : tuple of str
+        Values of SOR_MOD.
+    treatment_stays : tuple of str
+        Beginnings of the main diagnosis of stays made for a treatment.
+    early_access : tuple of str
+        Values of PRS_NAT_REF.
+    keys : tuple of str
+        Columns on which tables of reimbursed care are joined.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    no_date: datetime.date
+    no_year: int
+    male: tuple[str, ...]
+    female: tuple[str, ...]
+    unknown_sex: tuple[str, ...]
+    died_in_hospital: tuple[str, ...]
+    treatment_stays: tuple[str, ...]
+    early_access: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+class SndsDefinitions(BaseModel):
+    """Tables, filters and codes of the SNDS.
+
+    Attributes
+    ----------
+    version : str
+        Of the definitions.
+    source : tuple of str
+        Where they come from.
+    values : Values
+        Codes.
+    tables : dict of str to SourceTable
+        By name; "aa" stands for the year.
+    filters : tuple of Filter
+        In order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    source: tuple[str, ...]
+    values: Values
+    tables: dict[str, SourceTable]
+    filters: tuple[Filter, ...]
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> SndsDefinitions:
+        """Read definitions.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A TOML file; those that come with the package if left out.
+
+        Returns
+        -------
+        SndsDefinitions
+            Checked.
+
+        Raises
+        ------
+        DataError
+            If the file breaks a rule.
+        """
+        return parse(cls, FILE if path is None else Path(path))
+
+
+@dataclass(frozen=True, eq=False)
+class SndsSource:
+    """A folder of SNDS tables and how it is read.
+
+    Attributes
+    ----------
+    folder, engine
+        Where the tables are, and where they are read.
+    definitions : SndsDefinitions
+        Tables, filters, codes.
+    codelists : tuple of Codelist
+        What drug and procedure codes mean.
+    drugs : DrugTable
+        ATC code and class of each drug.
+    diagnoses : tuple of str or None
+        Beginnings of the diagnoses that are kept; None: all.
+    years : tuple of int
+        Calendar years, in order.
+    data_end : date
+        Last day of complete data.
+    without : frozenset of str
+        Tables that the extract does not have.
+    reversed_dates : {"refuse", "drop"}
+        What to do about stays that end before they begin.
+    report : Report
+        Rows that came and went.
+    """
+
+    folder: Path
+    engine: Engine
+    definitions: SndsDefinitions
+    codelists: tuple[Codelist, ...]
+    drugs: DrugTable
+    diagnoses: tuple[str, ...] | None
+    years: tuple[int, ...]
+    data_end: datetime.date
+    without: frozenset[str]
+    reversed_dates: Reversed
+    report: Report = field(default_factory=Report)
+
+    @property
+    def values(self) -> Values:
+        """Codes."""
+        return self.definitions.values
+
+    @property
+    def data_start(self) -> datetime.date:
+        """First day of the first year."""
+        return datetime.date(self.years[0], 1, 1)
+
+    def table(self, name: str) -> Any:
+        """Open a table; one by year becomes one table with the column `year`.
+
+        Parameters
+        ----------
+        name : str
+            Name of the definition.
+
+        Returns
+        -------
+        ibis.Table or None
+            None if the extract does not have it.
+
+        Raises
+        ------
+        DataError
+            If it is missing, damaged, or has other columns or types.
+        """
+        import ibis
+
+        if name in self.without:
+            return None
+        definition = self.definitions.tables[name]
+        if not definition.per_year:
+            return self._dated(open_table(self.folder, self.engine, name, definition))
+        years = []
+        for year in self.years:
+            table = open_table(self.folder, self.engine, name, definition, year=year)
+            absent = {
+                column: ibis.null(TYPES[about.kind])
+                for column, about in definition.columns.items()
+                if column not in table.columns
+            }
+            table = table.mutate(**absent, year=ibis.literal(year, type="int64"))
+            years.append(table.select(*definition.columns, "year"))
+        return self._dated(ibis.union(*years) if len(years) > 1 else years[0])
+
+    def _dated(self, table: Any) -> Any:
+        """Make the date that stands for none a missing one."""
+        import ibis
+
+        none = ibis.literal(self.values.no_date)
+        dates = {c: table[c].nullif(none) for c in table.columns if table.schema()[c].is_date()}
+        return table.mutate(**dates) if dates else table
+
+    def unique(self, name: str) -> Any:
+        """Open a table and leave out rows that are equal in all columns that are read.
+
+        Parameters
+        ----------
+        name : str
+            Name of the definition.
+
+        Returns
+        -------
+        ibis.Table or None
+            None if the extract does not have it.
+
+        Raises
+        ------
+        DataError
+            If it is missing, damaged, or has other columns or types.
+        """
+        table = self.table(name)
+        if table is None:
+            return None
+        rows = table.distinct()
+        before, after = int(table.count().execute()), int(rows.count().execute())
+        self.report.add(name, "In the source", before, before)
+        self.report.add(name, "Identical rows", before, after)
+        return rows
+
+    def filtered(self, table: Any, name: str, more: Sequence[tuple[str, Any]] = ()) -> Any:
+        """Apply the filters of a table, then conditions of the reader's own.
+
+        Parameters
+        ----------
+        table : ibis.Table
+            Rows.
+        name : str
+            Of the table, as in the filters.
+        more : sequence of (str, ibis boolean expression)
+            What else is left out, and which rows pass.
+
+        Returns
+        -------
+        ibis.Table
+            Rows that pass.
+
+        Raises
+        ------
+        DataError
+            If a filter names a column that the table does not have.
+        """
+        chosen = []
+        for one in self.definitions.filters:
+            if one.table != name:
+                continue
+            if one.column not in table.columns:
+                if self._optional(name, one.column):
+                    continue
+                raise DataError(
+                    "a filter must name a column of its table",
+                    values={"filter": one.label, "table": name, "column": one.column},
+                    remedy="correct the definitions",
+                )
+            chosen.append((one.label, one.passes(table)))
+        return apply_filters(table, [*chosen, *more], name=name, report=self.report)
+
+    def _optional(self, name: str, column: str) -> bool:
+        about = self.definitions.tables.get(name)
+        return about is not None and column in about.columns and not about.columns[column].required
+
+
+def day_of(value: datetime.date | str, name: str) -> datetime.date:
+    """Read a day given as an argument.
+
+    Parameters
+    ----------
+    value : date or str
+        A date, or text as 2020-12-31.
+    name : str
+        Of the argument.
+
+    Returns
+    -------
+    date
+        The day.
+
+    Raises
+    ------
+    DataError
+        If it is not a date.
+    """
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    try:
+        return datetime.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{name} must be a date", values={name: value}, remedy='write it as "2020-12-31"'
+        ) from None
