@@ -361,7 +361,11 @@ def keep(engine: Engine, query: Any, name: str) -> Any:
     ibis.Table
         The rows.
     """
-    return engine.backend.create_table(_fresh(name), query)
+    kept = engine.backend.create_table(_fresh(name), query)
+    # An engine may keep a whole number in fewer bits than the query says.
+    wanted, found = query.schema(), kept.schema()
+    other = {column: wanted[column] for column in wanted if wanted[column] != found[column]}
+    return kept.cast(other) if other else kept
 
 
 def _fresh(name: str) -> str:
