@@ -94,9 +94,13 @@ class Spark:
         return backend.table(table)
 
     def keep(self, backend: Any, query: Any, table: str) -> Any:
-        """Compute a query into Spark's cache, as a temporary view."""
+        """Compute a query into the workers' memory and disks, as a temporary view.
+
+        A checkpoint cuts what led to the rows off: plans that only grow take Spark minutes to print.
+        """
         backend._run_pre_execute_hooks(query)
-        backend._session.sql(backend.compile(query)).cache().createOrReplaceTempView(table)
+        rows = backend._session.sql(backend.compile(query)).localCheckpoint(eager=True)
+        rows.createOrReplaceTempView(table)
         return backend.table(table)
 
     def load(

@@ -158,7 +158,11 @@ class Engine:
             If the engine's disk is full.
         """
         with explained():
-            return self.dialect.keep(self.backend, table, f"kept_{uuid.uuid4().hex}")
+            kept = self.dialect.keep(self.backend, table, f"kept_{uuid.uuid4().hex}")
+        # An engine may keep a whole number in fewer bits than the query says.
+        wanted, found = table.schema(), kept.schema()
+        narrowed = {c: kept[c].cast(wanted[c]) for c in wanted if wanted[c] != found[c]}
+        return kept.mutate(**narrowed) if narrowed else kept
 
     def close(self) -> None:
         """End the connection."""

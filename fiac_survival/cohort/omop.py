@@ -31,7 +31,7 @@ from fiac_survival.cohort.reading import Cohort
 from fiac_survival.cohort.rule_files import parse
 from fiac_survival.cohort.snds_source import Reversed
 from fiac_survival.cohort.source_filters import Report, apply_filters
-from fiac_survival.cohort.source_tables import SourceTable, find, keep, open_table
+from fiac_survival.cohort.source_tables import SourceTable, find, open_table
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 
@@ -229,10 +229,10 @@ def from_omop(
 
 def _tables(source: _Source, disease: Phenotype | None) -> dict[str, Any]:
     engine = source.engine
-    exposure = keep(engine, _exposures(source), "exposure_all")
-    event = keep(engine, _events(source), "event_all")
+    exposure = engine.keep(_exposures(source))
+    event = engine.keep(_events(source))
     found = None if disease is None else disease.evaluate(event, exposure)
-    person = keep(engine, _persons(source, found), "person")
+    person = engine.keep(_persons(source, found))
     everybody = int(source.table("person").count().execute())
     source.report.add("COHORT", "Persons", everybody, everybody)
     source.report.add(
@@ -240,8 +240,8 @@ def _tables(source: _Source, disease: Phenotype | None) -> dict[str, Any]:
     )
     tables = {
         "person": person,
-        "exposure": keep(engine, exposure.semi_join(person, "person"), "exposure"),
-        "event": keep(engine, event.semi_join(person, "person"), "event"),
+        "exposure": engine.keep(exposure.semi_join(person, "person")),
+        "event": engine.keep(event.semi_join(person, "person")),
     }
     for name, table in tables.items():
         check_columns(name, table)

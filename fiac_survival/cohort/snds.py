@@ -27,7 +27,6 @@ from fiac_survival.cohort.snds_source import (
     day_of,
 )
 from fiac_survival.cohort.source_filters import Report
-from fiac_survival.cohort.source_tables import keep
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 
@@ -193,27 +192,27 @@ def _tables(
     order: tuple[DeathSource, ...],
 ) -> dict[str, Any]:
     engine = source.engine
-    rows = keep(engine, snds_persons.beneficiaries(source), "beneficiaries")
-    pairs = keep(engine, snds_persons.pseudonyms(rows), "pseudonyms")
-    lines = keep(engine, snds_care.care_lines(source, pairs), "lines")
-    kept_stays = keep(engine, snds_care.stays(source, pairs), "stays")
-    exposure = keep(engine, snds_care.exposures(source, lines, kept_stays), "exposure_all")
-    event = keep(engine, snds_persons.events(source, kept_stays, pairs), "event_all")
+    rows = engine.keep(snds_persons.beneficiaries(source))
+    pairs = engine.keep(snds_persons.pseudonyms(rows))
+    lines = engine.keep(snds_care.care_lines(source, pairs))
+    kept_stays = engine.keep(snds_care.stays(source, pairs))
+    exposure = engine.keep(snds_care.exposures(source, lines, kept_stays))
+    event = engine.keep(snds_persons.events(source, kept_stays, pairs))
     found = None if disease is None else disease.evaluate(event, exposure)
     died = snds_persons.deaths(source, rows, kept_stays, order)
     seen = snds_persons.last_care(lines, kept_stays)
     person = snds_persons.persons(source, rows, found, died, seen, follow_up)
-    person = keep(engine, person, "person")
+    person = engine.keep(person)
     everybody = int(rows.person.nunique().execute())
     source.report.add("COHORT", "Persons", everybody, everybody)
     chosen = int(person.count().execute())
     source.report.add("COHORT", "Without the phenotype", everybody, chosen)
     tables = {
         "person": person,
-        "exposure": keep(engine, exposure.semi_join(person, "person"), "exposure"),
-        "event": keep(engine, event.semi_join(person, "person"), "event"),
+        "exposure": engine.keep(exposure.semi_join(person, "person")),
+        "event": engine.keep(event.semi_join(person, "person")),
     }
-    tables["linkage_key"] = keep(engine, _keys(tables["person"], tables["exposure"]), "keys")
+    tables["linkage_key"] = engine.keep(_keys(tables["person"], tables["exposure"]))
     for name, table in tables.items():
         check_columns(name, table)
         check_values(name, table)

@@ -15,7 +15,6 @@ import pandas as pd
 
 from fiac_survival.cohort.codelists import System, begins_with, meanings
 from fiac_survival.cohort.snds_source import STAYS, SndsSource
-from fiac_survival.cohort.source_tables import keep
 from fiac_survival.core.errors import DataError
 
 
@@ -163,14 +162,14 @@ def exposures(source: SndsSource, lines: Any, kept_stays: Any) -> Any:
         )
         if part is not None
     ]
-    records = keep(source.engine, ibis.union(*parts), "records")
+    records = source.engine.keep(ibis.union(*parts))
     group = ["person", "date", "drug", "kind", "code", "channel"]
     netted = records.group_by(group).agg(
         thousandths=records.thousandths.sum(),
         centre=records.centre.min(),
         early=records.early.max(),
     )
-    netted = keep(source.engine, netted, "netted")
+    netted = source.engine.keep(netted)
     source.report.add("RECORDS", "Of drugs and procedures", *[int(records.count().execute())] * 2)
     source.report.add(
         "RECORDS",

@@ -13,6 +13,7 @@ from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
+from fiac_survival.cohort.arrow_rows import plain
 from fiac_survival.cohort.engine import Engine
 from fiac_survival.core.errors import DataError
 
@@ -220,7 +221,6 @@ def _open_parquet(
 def _open_csv(
     engine: Engine, parts: list[Path], name: str, definition: SourceTable
 ) -> tuple[Any, set[str]]:
-    import ibis
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -249,7 +249,7 @@ def _open_csv(
         except (OSError, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowKeyError) as cause:
             raise _damaged(name, part, cause) from cause
     rows = pa.concat_tables(tables, promote_options="default")
-    return engine.backend.create_table(_fresh(name), ibis.memtable(rows)), set()
+    return engine.dialect.register(engine.backend, plain(rows), _fresh(name)), set()
 
 
 def _typed(
@@ -342,30 +342,6 @@ def _require_whole(table: Any, name: str, columns: list[str]) -> None:
                 count=int(found),
                 remedy="correct the column",
             )
-
-
-def keep(engine: Engine, query: Any, name: str) -> Any:
-    """Compute a query and keep its rows in the engine.
-
-    Parameters
-    ----------
-    engine : Engine
-        Where.
-    query : ibis.Table
-        What.
-    name : str
-        Beginning of the table's name.
-
-    Returns
-    -------
-    ibis.Table
-        The rows.
-    """
-    kept = engine.backend.create_table(_fresh(name), query)
-    # An engine may keep a whole number in fewer bits than the query says.
-    wanted, found = query.schema(), kept.schema()
-    other = {column: wanted[column] for column in wanted if wanted[column] != found[column]}
-    return kept.cast(other) if other else kept
 
 
 def _fresh(name: str) -> str:
