@@ -39,7 +39,12 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[fs.cohort.Engine]:
     """One small Spark for all tests; they stand in the same group of pytest-xdist."""
-    small = {"spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
+    small = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.default.parallelism": "2",
+        # Small queries live shorter than Java's second compiler takes: half the processor time.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    }
     try:
         engine = fs.cohort.connect("spark+local[2]", memory_limit="1GB", settings=small)
     except fs.errors.DataError as error:

@@ -97,3 +97,23 @@ def test_refusals(engine):
     nobody = engine.register(good, table="bad").filter(lambda t: t.time > 9)
     with pytest.raises(DataError, match="at least one row"):
         fs.cohort.risk_table(nobody, by="g")
+
+
+def test_whole_weights(engine):
+    rows = pd.DataFrame({"time": [1, 2, 2], "event": [1, 0, 1], "g": list("aab"), "w": [3, 1, 2]})
+    y = fs.Outcome(rows["time"], rows["event"])
+    found = fs.cohort.risk_table(rows, by="g", weights="w", engine=engine)
+    known = RiskTable.from_outcome(y, group=rows["g"], weights=rows["w"])
+    pd.testing.assert_frame_equal(found.table, known.table)
+    assert found.weighted
+    for weights, match in (
+        ([0.5, 1.0, 2.0], "w must be whole numbers.*float64.*scale"),
+        ([1, 0, -2], "w must be positive whole numbers.*2 rows"),
+        (pd.array([1, None, 2], dtype="Int64"), "w must be positive whole numbers.*1 row "),
+        ([1, 10**7, 1], "up to 1000000.*1 row "),
+    ):
+        with pytest.raises(DataError, match=match):
+            fs.cohort.risk_table(rows.assign(w=weights), by="g", weights="w", engine=engine)
+    many = pd.DataFrame({"time": [1] * 9100, "event": [1] * 9100, "w": [10**6] * 9100})
+    with pytest.raises(DataError, match=r"sum of squares of w must not go beyond 2\*\*53"):
+        fs.cohort.risk_table(many, by=None, weights="w", engine=engine)

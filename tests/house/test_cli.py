@@ -182,5 +182,54 @@ def test_doctor_names_what_is_missing(monkeypatch):
     assert "DuckDB 1." in result.output
 
 
+def test_doctor_examines_spark(monkeypatch, tmp_path):
+    from fiac_survival.cohort import spark_session
+    from fiac_survival.study import doctor
+
+    monkeypatch.setattr(spark_session, "java_executable", lambda: None)
+    monkeypatch.setattr(doctor, "version", lambda name: "3.5.1")
+    monkeypatch.setattr(doctor, "GIGABYTE", 2**60)
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    defaults = tmp_path / "spark-defaults.conf"
+    defaults.write_text("spark.sql.session.timeZone Asia/Tokyo\n", encoding="utf-8")
+    rows = {row["what"]: row for row in json.loads(fiac("--json", "doctor").stdout)}
+    for what, detail, remedy in (
+        ("pyspark", "3.5.1, needs 4.0", "pip install 'fiac_survival[spark]'"),
+        ("Java 17", "optional (Spark)", "apt install openjdk-17-jre-headless"),
+        ("memory for Spark", "needs 2 GB", "connect to a cluster"),
+        ("settings of Spark", "timeZone=Asia/Tokyo", "spark.sql.session.timeZone UTC"),
+    ):
+        assert not rows[what]["found"]
+        assert detail in rows[what]["detail"]
+        assert remedy in rows[what]["remedy"]
+
+
+def test_conformance(monkeypatch, tmp_path):
+    result = fiac("doctor", "--conformance", "duckdb", "--folder", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "duckdb: 28 of 28 checks give the expected answer" in result.output
+    from fiac_survival.cohort import dialects
+
+    class Wrong(dialects.DuckDB):
+        def fetch(self, table):
+            return super().fetch(table).slice(0, 1)
+
+    monkeypatch.setitem(dialects.DIALECTS, "duckdb", Wrong())
+    result = fiac("doctor", "--conformance", "duckdb")
+    assert result.exit_code == 8
+    assert "DIFFERENT  epoch days: days since 1970, proleptic Gregorian" in result.output
+    assert "  expected  [-1, -171664, 18321, None, -141432, 2932896]" in result.output
+    assert "  got       [-1]" in result.output
+    found = fiac("--json", "doctor", "--conformance", "duckdb")
+    assert found.exit_code == 8
+    data = json.loads(found.stdout)
+    assert data["passed"] is False
+    wrong = [row["check"] for row in data["checks"] if not row["passed"]]
+    assert "epoch days" in wrong
+    unreachable = fiac("doctor", "--conformance", "spark://127.0.0.1:1")
+    assert unreachable.exit_code == 3
+    assert "must be reachable" in unreachable.output
+
+
 def test_version():
     assert fiac("version").output.strip() == fs.__version__
