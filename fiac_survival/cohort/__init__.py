@@ -7,14 +7,16 @@ from fiac_survival.cohort.clones import Clones, clone_censor_weight
 from fiac_survival.cohort.codelists import Code, Codelist
 from fiac_survival.cohort.conformance import Conformance, conformance
 from fiac_survival.cohort.drugs import Drug, DrugTable
-from fiac_survival.cohort.early_access import FormDefinitions, from_early_access
+from fiac_survival.cohort.early_access import from_early_access
+from fiac_survival.cohort.early_access_forms import FormDefinitions
 from fiac_survival.cohort.eligibility import apply_eligibility
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.examples import example_cohort
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
-from fiac_survival.cohort.omop import OmopDefinitions, from_omop
+from fiac_survival.cohort.omop import from_omop
+from fiac_survival.cohort.omop_source import OmopDefinitions
 from fiac_survival.cohort.phenotypes import Phenotype
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, from_frames, read

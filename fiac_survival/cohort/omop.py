@@ -9,12 +9,10 @@ in the engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from fiac_survival.cohort.canonical import check_columns, check_values
 from fiac_survival.cohort.codelists import (
@@ -26,122 +24,16 @@ from fiac_survival.cohort.codelists import (
 )
 from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.engine import Engine, connect
+from fiac_survival.cohort.omop_source import OmopDefinitions, OmopSource
 from fiac_survival.cohort.phenotypes import Phenotype, kept_diagnoses, loaded
 from fiac_survival.cohort.reading import Cohort
-from fiac_survival.cohort.rule_files import parse
 from fiac_survival.cohort.snds_source import Reversed
-from fiac_survival.cohort.source_filters import Report, apply_filters
-from fiac_survival.cohort.source_tables import SourceTable, find, open_table
+from fiac_survival.cohort.source_filters import apply_filters
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 
-FILE = Path(__file__).parent / "data" / "omop.toml"
-OPTIONAL = ("location", "visit_occurrence", "procedure_occurrence")
 DRUG_SYSTEMS: tuple[System, ...] = ("ATC", "UCD7", "CIP13")
 CODES = ("myeloma_drugs", "procedures", "omop")
-
-
-class OmopValues(BaseModel):
-    """Concepts that mean something to the reader.
-
-    Attributes
-    ----------
-    male, female : tuple of int
-        Values of gender_concept_id.
-    main, associated : tuple of int
-        Values of condition_status_concept_id.
-    inpatient : tuple of int
-        Values of visit_concept_id.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    male: tuple[int, ...]
-    female: tuple[int, ...]
-    main: tuple[int, ...]
-    associated: tuple[int, ...]
-    inpatient: tuple[int, ...]
-
-
-class OmopDefinitions(BaseModel):
-    """Tables of the common data model.
-
-    Attributes
-    ----------
-    version : str
-        Of the definitions.
-    source : tuple of str
-        Where they come from.
-    values : OmopValues
-        Concepts.
-    tables : dict of str to SourceTable
-        By name.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
-    source: tuple[str, ...]
-    values: OmopValues
-    tables: dict[str, SourceTable]
-
-    @classmethod
-    def load(cls, path: str | Path | None = None) -> OmopDefinitions:
-        """Read definitions.
-
-        Parameters
-        ----------
-        path : str or Path, optional
-            A TOML file; those that come with the package if left out.
-
-        Returns
-        -------
-        OmopDefinitions
-            Checked.
-
-        Raises
-        ------
-        DataError
-            If the file breaks a rule.
-        """
-        return parse(cls, FILE if path is None else Path(path))
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    folder: Path
-    engine: Engine
-    definitions: OmopDefinitions
-    codelists: tuple[Codelist, ...]
-    drugs: DrugTable
-    diagnoses: tuple[str, ...] | None
-    reversed_dates: Reversed
-    report: Report = field(default_factory=Report)
-
-    def table(self, name: str) -> Any:
-        """Open a table; None if it is one that may be absent."""
-        if name in OPTIONAL and find(self.folder, name) is None:
-            return None
-        return open_table(self.folder, self.engine, name, self.definitions.tables[name])
-
-    def ordered(self, table: Any, name: str, first: str, last: str) -> Any:
-        """Refuse or drop rows that end before they begin, and rows without a beginning."""
-        fine = (table[last] >= table[first]).fill_null(True)
-        label = "Ends before it begins"
-        kept = apply_filters(
-            table,
-            [("No date", table[first].notnull()), (label, fine)],
-            name=name,
-            report=self.report,
-        )
-        last_row = self.report.rows[-1]
-        if self.reversed_dates == "refuse" and last_row["n_excluded"]:
-            raise DataError(
-                f"{name}.{last} must not be before {first}",
-                count=int(str(last_row["n_excluded"])),
-                remedy='correct the dates, or pass reversed_dates="drop"',
-            )
-        return kept
 
 
 def from_omop(
@@ -209,7 +101,7 @@ def from_omop(
     if not isinstance(known, OmopDefinitions):
         known = OmopDefinitions.load(known)
     connection = engine if isinstance(engine, Engine) else connect(engine)
-    source = _Source(
+    source = OmopSource(
         folder,
         connection,
         known,
@@ -227,7 +119,7 @@ def from_omop(
     return Cohort(connection, tables, report=source.report.table)
 
 
-def _tables(source: _Source, disease: Phenotype | None) -> dict[str, Any]:
+def _tables(source: OmopSource, disease: Phenotype | None) -> dict[str, Any]:
     engine = source.engine
     exposure = engine.keep(_exposures(source))
     event = engine.keep(_events(source))
@@ -249,7 +141,7 @@ def _tables(source: _Source, disease: Phenotype | None) -> dict[str, Any]:
     return tables
 
 
-def _mapped(table: Any, concept: str, value: str | None, source: _Source, kind: str) -> Any:
+def _mapped(table: Any, concept: str, value: str | None, source: OmopSource, kind: str) -> Any:
     """Drug or procedure of each row: by its concept, else by its source value."""
     import ibis
 
@@ -272,7 +164,7 @@ def _mapped(table: Any, concept: str, value: str | None, source: _Source, kind: 
     return table.mutate(drug=drug).filter(drug.notnull())
 
 
-def _exposures(source: _Source) -> Any:
+def _exposures(source: OmopSource) -> Any:
     import ibis
 
     rows = source.table("drug_exposure").distinct()
@@ -317,7 +209,7 @@ def _exposures(source: _Source) -> Any:
     return joined.select("person", "date", "end", "drug", "kind", "atc", "class", "quantity")
 
 
-def _events(source: _Source) -> Any:
+def _events(source: OmopSource) -> Any:
     import ibis
 
     values = source.definitions.values
@@ -380,7 +272,7 @@ def _events(source: _Source) -> Any:
     return every.select("person", "date", "event", "code", "position")
 
 
-def _persons(source: _Source, found: Any) -> Any:
+def _persons(source: OmopSource, found: Any) -> Any:
     import ibis
 
     values = source.definitions.values
@@ -423,7 +315,7 @@ def _persons(source: _Source, found: Any) -> Any:
     )
 
 
-def _department(source: _Source, rows: Any) -> Any:
+def _department(source: OmopSource, rows: Any) -> Any:
     import ibis
 
     places = source.table("location")

@@ -11,17 +11,16 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fiac_survival.cohort.codelists import Codelist, System
 from fiac_survival.core.errors import DataError
-from fiac_survival.simulate.snds_shape import LARGEST_PERSON, code_of, dates, rank_within
+from fiac_survival.simulate.snds_shape import code_of
+from fiac_survival.simulate.source_keys import LARGEST_PERSON, Ints, dates, rank_within
 
 RECORDS = 10_000  # a person
 FIRST_DAY = np.datetime64("2014-01-01")
 PRIMARY, SECONDARY = 32902, 32908
 INPATIENT = 9201
-Ints = NDArray[np.int64]
 
 
 @cache

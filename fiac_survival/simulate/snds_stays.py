@@ -18,10 +18,8 @@ from fiac_survival.simulate.snds_shape import (
     PROCEDURES,
     Chunk,
     code_of,
-    dates,
-    pseudonym_on,
-    rank_within,
 )
+from fiac_survival.simulate.source_keys import dates, pseudonym_on, rank_within
 
 RETURNS = (
     "NIR_RET",

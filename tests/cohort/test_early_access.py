@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import fiac_survival as fs
-from fiac_survival.cohort.early_access import read_dates
+from fiac_survival.cohort.early_access_forms import read_dates
 from fiac_survival.core.errors import DataError
 
 FILES = {
@@ -127,7 +127,7 @@ def test_missing_files(engine, tmp_path):
 
 
 def test_headers_and_values_of_a_programme(engine, tmp_path):
-    from fiac_survival.cohort.early_access import FOLDER
+    from fiac_survival.cohort.early_access_forms import FOLDER
 
     text = (FOLDER / "early_access.toml").read_text(encoding="utf-8")
     own = tmp_path / "own.toml"
