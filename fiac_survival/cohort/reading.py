@@ -143,6 +143,7 @@ def read(path: str | Path, *, engine: Engine | Any = "duckdb", check_rows: bool 
     path : str or Path
         A folder with one file a table: person.parquet or person.csv, exposure, event, and if there are any
         line_of_therapy and linkage_key. Parquet files stay on disk; CSV files are read into the engine.
+        A table may also be a folder of parts: person.parquet/part-0.parquet, with bucket=1/ between or not.
     engine : Engine or what :func:`connect` takes, default "duckdb"
         Where to put them.
     check_rows : bool, default True
@@ -236,9 +237,15 @@ def _fresh(name: str) -> str:
 def _read_file(engine: Engine, file: Path, name: str, schema: Table) -> Any:
     if file.suffix == ".csv":
         return _register(engine, _read_csv(file, name, schema), name)
+    parts = sorted(file.rglob("*.parquet")) if file.is_dir() else [file]
+    if not parts:
+        raise DataError(
+            "a folder of parts must have a part", values={"path": file}, remedy="write it again"
+        )
+    source = file / "**" / "*.parquet" if file.is_dir() and engine.name == "duckdb" else file
     try:
-        table = engine.backend.read_parquet(str(file), table_name=_fresh(name))
-        return _typed_where_empty(table, file, schema)
+        table = engine.backend.read_parquet(str(source), table_name=_fresh(name))
+        return _typed_where_empty(table, parts[0], schema)
     except Exception as cause:
         raise DataError(
             "the file must be readable as a table",

@@ -27,6 +27,7 @@ from fiac_survival.sequence.kernel_fitting import to_kernels
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+BLOCK = 10_000  # patients that share a random stream
 FILE = Path(__file__).parent.parent / "sequence" / "formularies" / "myeloma.toml"
 
 # Monthly hazards of the average mix by line: fitted so that the simulated course meets the published one.
@@ -265,19 +266,58 @@ def myeloma_lines(
             "n must be positive, and the cut-off after the last diagnosis",
             values={"n": n, "years": years, "cut_off": cut_off},
         )
-    people: list[pd.DataFrame] = []
-    lines: list[pd.DataFrame] = []
-    for block, first in enumerate(range(0, n, 10_000)):
-        rng = stream(seed, "myeloma", block)
-        person, line = _block(rng, 10_000, confounding, years, cut_off)
-        keep = min(10_000, n - first)
-        for table, parts in ((person, people), (line, lines)):
-            part = table[table["person"] < keep].copy()
-            part["person"] += first
-            parts.append(part)
+    person, lines = [], []
+    for block in range(-(-n // BLOCK)):
+        found = one_block(block, seed, confounding, years, cut_off)
+        person.append(kept(found.person, block, n))
+        lines.append(kept(found.lines, block, n))
     return MyelomaLines(
-        pd.concat(people, ignore_index=True), pd.concat(lines, ignore_index=True), formulary()
+        pd.concat(person, ignore_index=True), pd.concat(lines, ignore_index=True), formulary()
     )
+
+
+def one_block(
+    block: int, seed: int, confounding: float, years: float = 4.0, cut_off: float = 9.0
+) -> MyelomaLines:
+    """Make a block of patients, from a random stream of its own.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block.
+    seed, confounding, years, cut_off
+        As in :func:`myeloma_lines`.
+
+    Returns
+    -------
+    MyelomaLines
+        :data:`BLOCK` patients, numbered from 0.
+    """
+    rng = stream(seed, "myeloma", block)
+    person, lines = _block(rng, BLOCK, confounding, years, cut_off)
+    return MyelomaLines(person, lines, formulary())
+
+
+def kept(table: pd.DataFrame, block: int, n: int) -> pd.DataFrame:
+    """Keep the rows of a block's table that belong to the first n patients, and number them anew.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of patients numbered from 0 within the block.
+    block, n : int
+        Number of the block, and patients in all.
+
+    Returns
+    -------
+    DataFrame
+        Numbered as in the whole simulation.
+    """
+    first = block * BLOCK
+    inside = table["person"].to_numpy() < n - first
+    rows = table.copy() if inside.all() else table[inside].reset_index(drop=True)
+    rows["person"] += first
+    return rows
 
 
 def _block(
