@@ -35,6 +35,7 @@ SHAPES = {
 }
 SOURCES = {
     "myeloma": "fiac_survival.simulate.claims:myeloma_chunk",
+    "lung": "fiac_survival.simulate.lung:lung_chunk",
 }
 
 
