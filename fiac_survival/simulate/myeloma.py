@@ -31,16 +31,18 @@ BLOCK = 10_000  # patients that share a random stream
 FILE = Path(__file__).parent.parent / "sequence" / "formularies" / "myeloma.toml"
 
 # Monthly hazards of the average mix by line: fitted so that the simulated course meets the published one.
-NEXT = {"transplant": (0.0330, 0.0170, 0.030, 0.042), "other": (0.0212, 0.0180, 0.030, 0.042)}
-DEATH = {"transplant": (0.0013, 0.0045, 0.010, 0.030), "other": (0.0120, 0.0180, 0.009, 0.030)}
+NEXT = {"transplant": (0.0330, 0.0170, 0.030, 0.042), "other": (0.0222, 0.0240, 0.030, 0.042)}
+DEATH = {"transplant": (0.0014, 0.0045, 0.010, 0.030), "other": (0.0114, 0.0205, 0.009, 0.030)}
 AFTER_LAST = 0.055
+# Without a transplant few leave line 1 early, and more as it lasts: times ((u - 1/2) / 36 months)^k.
+NEXT_SHAPE, SHAPE_MONTHS = 0.25, 36.0
 NO_EVENT_MONTHS = 5  # induction and transplant: nobody leaves line 1 before
 SHARES = {"transplant": 0.24, "fit": 0.42, "frail": 0.34}
 HIGH_RISK = 0.34
 SEVERE = 0.40
 RATIO = {  # next line, death
     "high risk": (1.7, 1.6),
-    "frail": (1.0, 1.6),
+    "frail": (1.0, 1.85),
     "severe": (1.4, 1.9),
 }
 EARLY_NEXT, EARLY_DEATH = (4.54, 1.5, 1.5), 1.93
@@ -167,6 +169,8 @@ def hazards() -> tuple[Floats, Floats]:
         for g, group in enumerate(f.groups):
             if _of_group(group)[0] == "transplant":
                 rate[0, :, g, :, :, :NO_EVENT_MONTHS] *= 0.0 if kind == 0 else 0.5
+            elif kind == 0:
+                rate[0, :, g] *= ((np.arange(f.n_steps) + 0.5) / SHAPE_MONTHS) ** NEXT_SHAPE
         rates.append(rate)
     total = rates[0] + rates[1]
     leave = -np.expm1(-total)

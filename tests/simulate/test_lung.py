@@ -20,12 +20,6 @@ TABLES = ("person", "exposure", "event", "linkage_key")
 
 
 @pytest.fixture(scope="module")
-def programmes():
-    """Thirty programmes of the published size."""
-    return [fs.simulate.lung_early_access(seed=seed) for seed in range(30)]
-
-
-@pytest.fixture(scope="module")
 def found():
     return fs.simulate.lung_early_access(6_000, seed=2)
 
