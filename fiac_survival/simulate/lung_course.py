@@ -124,12 +124,12 @@ def make_population(
         Patients of the programme first, then those of the claims alone.
     """
     about = {name: p.value for name, p in lung_parameters().patients.items()}
-    n_again = min(int(rng.binomial(n_files, errors.duplicate_form)), n_files - 1)
+    n_again = min(int(rng.binomial(n_files, errors.duplicate_form)), n_files // 2)
     n_programme = n_files - n_again
     inside = rng.random(n_programme) < about["in_extract"]
     n_claims = max(round(n_files * about["per_file_in_claims"]), int(inside.sum()))
     room = n_claims - int(inside.sum())
-    n_twice = min(int(rng.binomial(n_claims, errors.duplicate_claims)), room)
+    n_twice = min(int(rng.binomial(n_claims, errors.duplicate_claims)), room, n_claims // 2)
     n_only = room - n_twice
     patients = _patients(n_programme + n_only, centres, rng)
     patients["in_programme"] = np.arange(len(patients)) < n_programme

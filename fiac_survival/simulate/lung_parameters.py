@@ -127,7 +127,7 @@ class LungErrors(BaseModel):
     shifted_first_infusion : float
         First administration off by up to ten days.
     duplicate_form, duplicate_claims : float
-        A second file, a second pseudonym for the same patient.
+        A second file, a second pseudonym for the same patient; of half of them at most.
     twin : float
         A twin in the claims who is not in the programme.
     missing_field : float

@@ -364,6 +364,16 @@ def test_unbilled_infusions():
     assert (one["infusions"] - one["unbilled_infusions"] == 1).all()
 
 
+def test_everything_may_go_wrong():
+    worst = fs.simulate.LungErrors(**dict.fromkeys(fs.simulate.LungErrors.model_fields, 1.0))
+    for n in (1, 2, 3, 200):
+        one = fs.simulate.lung_early_access(n, seed=1, errors=worst)
+        assert len(one.forms.person) == n
+        assert len(one.claims.person) >= n
+    assert one.truth.pairs["duplicate_form"].mean() == 0.5
+    assert one.forms.person["death"].isna().all()
+
+
 def test_everybody_can_be_lost_at_once():
     errors = NONE.model_copy(update={"lost_to_follow_up": 1.0, "missing_follow_up": 1.0})
     one = fs.simulate.lung_early_access(200, seed=3, errors=errors)
