@@ -1,8 +1,8 @@
 """Parameters of the simulated myeloma patients. Simulated.
 
-Baselines and the ratio of frailty are fitted to the published pathways and survival (published for age 65 and
-above: 2.2 for death); ratios of regimens, cytogenetic risk and early relapse are of publications; the severity,
-overlap and choice of regimens are assumed.
+Baselines and the ratio of frailty are fitted to the published pathways and survival (published for age
+65 and above: 2.2 for death); ratios of regimens, cytogenetic risk and early relapse are of publications;
+severity, overlap and the choice of regimens are assumed.
 """
 
 from __future__ import annotations
