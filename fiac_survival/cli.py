@@ -295,6 +295,50 @@ def init(
 
 @app.command()
 @_guarded
+def simulate(
+    name: Annotated[str, typer.Argument(help="What to simulate: myeloma or lung.")],
+    people: Annotated[int, typer.Option(help="How many people.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")],
+    seed: Annotated[int, typer.Option(help="Root of the random streams.")] = 1,
+    shape: Annotated[
+        str, typer.Option(help="Tables of which source: canonical, ...")
+    ] = "canonical",
+    buckets: Annotated[int, typer.Option(help="Folders that a table is spread over.")] = 16,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes at once; default: the machine's cores.")
+    ] = None,
+    days_per_record: Annotated[
+        int | None,
+        typer.Option(help="Myeloma: days that a record of a drug covers (28, 56, ... 364)."),
+    ] = None,
+) -> None:
+    """Write simulated people, with the truth behind them, in constant memory."""
+    import os
+
+    from fiac_survival.simulate import write
+
+    chosen = {} if days_per_record is None else {"days_per_record": days_per_record}
+    found = write(
+        name,
+        out,
+        people=people,
+        seed=seed,
+        shape=shape,
+        buckets=buckets,
+        processes=processes if processes is not None else os.cpu_count() or 1,
+        options=chosen,
+        progress=options.progress,
+    )
+    rows = {str(name): int(n) for name, n in found.table.set_index("table")["rows"].items()}
+    lines = [f"  {count:>15,}  {table}" for table, count in rows.items()]
+    options.out(
+        "\n".join([f"simulated, not real: {found.folder}", *lines]),
+        {"folder": found.folder, "people": people, "seed": seed, "simulated": True, "rows": rows},
+    )
+
+
+@app.command()
+@_guarded
 def doctor(
     conformance: Annotated[
         str | None,

@@ -44,7 +44,7 @@ def myeloma_calibration(found: MyelomaLines) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        figure, published, simulated, relative_error, within_10_percent, source.
+        figure, published, simulated, relative_error, within_10_percent, source. All are targets.
 
     Examples
     --------

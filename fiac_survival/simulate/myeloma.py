@@ -24,85 +24,32 @@ from fiac_survival.core.seeds import stream
 from fiac_survival.sequence import Formulary, SequenceModel, read_formulary
 from fiac_survival.sequence.cohorts import cumulated, draw_endings
 from fiac_survival.sequence.kernel_fitting import to_kernels
+from fiac_survival.simulate.myeloma_parameters import (
+    AFTER_LAST,
+    AVOID_OVERLAP,
+    DEATH,
+    EARLY_DEATH,
+    EARLY_NEXT,
+    EFFECT_FIRST,
+    EFFECT_LATER,
+    FRAIL_USE,
+    HIGH_RISK,
+    NEXT,
+    NEXT_SHAPE,
+    NO_EVENT_MONTHS,
+    OVERLAP_DEATH,
+    OVERLAP_NEXT,
+    RATIO,
+    SEVERE,
+    SHAPE_MONTHS,
+    SHARES,
+    USE,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+BLOCK = 10_000  # patients that share a random stream
 FILE = Path(__file__).parent.parent / "sequence" / "formularies" / "myeloma.toml"
-
-# Monthly hazards of the average mix by line: fitted so that the simulated course meets the published one.
-NEXT = {"transplant": (0.0330, 0.0170, 0.030, 0.042), "other": (0.0212, 0.0180, 0.030, 0.042)}
-DEATH = {"transplant": (0.0013, 0.0045, 0.010, 0.030), "other": (0.0120, 0.0180, 0.009, 0.030)}
-AFTER_LAST = 0.055
-NO_EVENT_MONTHS = 5  # induction and transplant: nobody leaves line 1 before
-SHARES = {"transplant": 0.24, "fit": 0.42, "frail": 0.34}
-HIGH_RISK = 0.34
-SEVERE = 0.40
-RATIO = {  # next line, death
-    "high risk": (1.7, 1.6),
-    "frail": (1.0, 1.6),
-    "severe": (1.4, 1.9),
-}
-EARLY_NEXT, EARLY_DEATH = (4.54, 1.5, 1.5), 1.93
-OVERLAP_NEXT, OVERLAP_DEATH = (1.0, 1.25, 1.5), (1.0, 1.1, 1.2)
-
-# Network meta-analysis against the average mix: relapse and mortality (IHME, vivarium_research).
-EFFECT_FIRST = {
-    "VRd + transplant": (0.724, 1.029),
-    "VTd + transplant": (0.724, 1.029),
-    "DVTd + transplant": (0.333, 0.473),
-    "VMP": (1.204, 0.949),
-    "Rd": (1.524, 1.282),
-    "VRd": (1.062, 1.034),
-    "DRd": (0.808, 0.872),
-}
-EFFECT_LATER = {
-    "Rd": (1.439, 1.196),
-    "DRd": (0.489, 0.763),
-    "KRd": (0.968, 0.862),
-    "Vd": (1.310, 1.336),
-    "Kd": (1.310, 1.336),
-    "DVd": (0.640, 0.761),
-    "IsaKd": (0.640, 0.761),
-    "Pd": (1.439, 1.196),
-    "IsaPd": (0.489, 0.763),
-    "BCMA": (0.800, 0.850),  # assumed: the meta-analysis has none
-    "bendamustine": (1.223, 0.936),
-}
-USE = (
-    {
-        "VRd + transplant": 0.55,
-        "VTd + transplant": 0.29,
-        "DVTd + transplant": 0.16,
-        "VMP": 0.27,
-        "Rd": 0.31,
-        "VRd": 0.20,
-        "DRd": 0.22,
-    },
-    {"Rd": 0.22, "DRd": 0.18, "KRd": 0.10, "Vd": 0.12, "Kd": 0.08, "DVd": 0.18, "IsaKd": 0.12},
-    {
-        "Rd": 0.06,
-        "DRd": 0.09,
-        "KRd": 0.05,
-        "Vd": 0.05,
-        "Kd": 0.10,
-        "DVd": 0.10,
-        "IsaKd": 0.10,
-        "Pd": 0.25,
-        "IsaPd": 0.15,
-        "bendamustine": 0.05,
-    },
-    {
-        "Vd": 0.06,
-        "Kd": 0.10,
-        "IsaKd": 0.10,
-        "Pd": 0.30,
-        "IsaPd": 0.15,
-        "BCMA": 0.15,
-        "bendamustine": 0.14,
-    },
-)
-AVOID_OVERLAP = 0.8
-FRAIL_USE = {"Rd": 3.0, "VRd": 0.3}  # in line 1, times as often as in the fit
 
 
 @cache
@@ -166,6 +113,8 @@ def hazards() -> tuple[Floats, Floats]:
         for g, group in enumerate(f.groups):
             if _of_group(group)[0] == "transplant":
                 rate[0, :, g, :, :, :NO_EVENT_MONTHS] *= 0.0 if kind == 0 else 0.5
+            elif kind == 0:
+                rate[0, :, g] *= ((np.arange(f.n_steps) + 0.5) / SHAPE_MONTHS) ** NEXT_SHAPE
         rates.append(rate)
     total = rates[0] + rates[1]
     leave = -np.expm1(-total)
@@ -265,19 +214,58 @@ def myeloma_lines(
             "n must be positive, and the cut-off after the last diagnosis",
             values={"n": n, "years": years, "cut_off": cut_off},
         )
-    people: list[pd.DataFrame] = []
-    lines: list[pd.DataFrame] = []
-    for block, first in enumerate(range(0, n, 10_000)):
-        rng = stream(seed, "myeloma", block)
-        person, line = _block(rng, 10_000, confounding, years, cut_off)
-        keep = min(10_000, n - first)
-        for table, parts in ((person, people), (line, lines)):
-            part = table[table["person"] < keep].copy()
-            part["person"] += first
-            parts.append(part)
+    person, lines = [], []
+    for block in range(-(-n // BLOCK)):
+        found = one_block(block, seed, confounding, years, cut_off)
+        person.append(kept(found.person, block, n))
+        lines.append(kept(found.lines, block, n))
     return MyelomaLines(
-        pd.concat(people, ignore_index=True), pd.concat(lines, ignore_index=True), formulary()
+        pd.concat(person, ignore_index=True), pd.concat(lines, ignore_index=True), formulary()
     )
+
+
+def one_block(
+    block: int, seed: int, confounding: float, years: float = 4.0, cut_off: float = 9.0
+) -> MyelomaLines:
+    """Make a block of patients, from a random stream of its own.
+
+    Parameters
+    ----------
+    block : int
+        Number of the block.
+    seed, confounding, years, cut_off
+        As in :func:`myeloma_lines`.
+
+    Returns
+    -------
+    MyelomaLines
+        :data:`BLOCK` patients, numbered from 0.
+    """
+    rng = stream(seed, "myeloma", block)
+    person, lines = _block(rng, BLOCK, confounding, years, cut_off)
+    return MyelomaLines(person, lines, formulary())
+
+
+def kept(table: pd.DataFrame, block: int, n: int) -> pd.DataFrame:
+    """Keep the rows of a block's table that belong to the first n patients, and number them anew.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of patients numbered from 0 within the block.
+    block, n : int
+        Number of the block, and patients in all.
+
+    Returns
+    -------
+    DataFrame
+        Numbered as in the whole simulation.
+    """
+    first = block * BLOCK
+    inside = table["person"].to_numpy() < n - first
+    rows = table.copy() if inside.all() else table[inside].reset_index(drop=True)
+    rows["person"] += first
+    return rows
 
 
 def _block(

@@ -76,6 +76,8 @@ def good_tables():
                 "department": ["75", None],
                 "centre": [None, "A1"],
                 "first_treatment": dates("2019-01-01", None),
+                "death": dates("2020-06-01", None),
+                "drug": ["lenalidomide", None],
             }
         ),
     }

@@ -231,5 +231,50 @@ def test_conformance(monkeypatch, tmp_path):
     assert "must be reachable" in unreachable.output
 
 
+def test_simulate(tmp_path):
+    out = tmp_path / "simulated"
+    few = ("simulate", "myeloma", "--people", 30, "--processes", 1, "--seed", 2)
+    made = fiac(*few, "--out", out, "--buckets", 4)
+    assert made.exit_code == 0, made.output
+    assert f"simulated, not real: {out}" in made.output
+    assert "truth/lines" in made.output
+    assert json.loads((out / "simulation.json").read_text(encoding="utf-8"))["buckets"] == 4
+    again = fiac(*few, "--out", out)
+    assert again.exit_code == 10
+    assert "the folder must not exist yet" in again.output
+    other = tmp_path / "longer"
+    longer = fiac("--json", *few, "--out", other, "--days-per-record", 224)
+    data = json.loads(longer.stdout)
+    assert data["rows"]["person"] == 30
+    assert data["simulated"]
+    assert data["rows"]["exposure"] < fs.simulate.myeloma_claims(30, seed=2).exposure.shape[0] / 4
+    quiet = fiac("--quiet", "simulate", "lung", "--people", 5, "--out", tmp_path / "q")
+    assert quiet.exit_code == 0
+    assert quiet.output == ""
+    assert (tmp_path / "q/forms/raw/demande_acces.parquet").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["breast", "--people", "5"], 3, "known: myeloma, lung"),
+        (["myeloma", "--people", "0"], 3, "people must be at least 1"),
+        (["myeloma", "--people", "5", "--shape", "square"], 3, "known: canonical"),
+        (
+            ["lung", "--people", "5", "--days-per-record", "56"],
+            3,
+            "option must be one that lung has",
+        ),
+        (["myeloma", "--people", "5", "--days-per-record", "30"], 3, "multiple of 28"),
+        (["myeloma"], 2, "Missing option"),
+    ],
+)
+def test_simulate_refuses(tmp_path, arguments, code, says):
+    result = fiac("simulate", *arguments, "--out", tmp_path / "x", "--processes", 1)
+    assert result.exit_code == code
+    assert says in " ".join(result.output.split())
+    assert not (tmp_path / "x").exists()
+
+
 def test_version():
     assert fiac("version").output.strip() == fs.__version__
