@@ -4,7 +4,9 @@ from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.risk_table import RiskTable
 from fiac_survival.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from fiac_survival.survival.compare_families import FamilyComparison, compare_families
+from fiac_survival.survival.concordance import Concordance, concordance
 from fiac_survival.survival.cox import CoxModel, cox
+from fiac_survival.survival.cox_ridge import RidgeCoxModel, cox_ridge
 from fiac_survival.survival.curves import SurvivalCurve
 from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
@@ -35,6 +37,7 @@ from fiac_survival.survival.transition_models import transition_cox
 from fiac_survival.survival.transition_profiles import TransitionCox
 
 __all__ = [
+    "Concordance",
     "CoxModel",
     "CumulativeHazard",
     "CumulativeIncidence",
@@ -51,6 +54,7 @@ __all__ = [
     "ProportionalHazardsTest",
     "RestrictedMean",
     "RestrictedTimeLost",
+    "RidgeCoxModel",
     "RiskTable",
     "SmoothedHazard",
     "SplitOutcome",
@@ -60,7 +64,9 @@ __all__ = [
     "TransitionProbabilities",
     "aalen_johansen",
     "compare_families",
+    "concordance",
     "cox",
+    "cox_ridge",
     "fine_gray",
     "gray",
     "immortal_time",
