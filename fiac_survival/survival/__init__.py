@@ -30,17 +30,25 @@ from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
 from fiac_survival.survival.rmst import RestrictedMean, rmst
 from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.smooth_hazard import SmoothedHazard, smoothed_hazard
+from fiac_survival.survival.time_varying import (
+    Episodes,
+    TimeVarying,
+    split_at_times,
+    time_varying,
+)
 from fiac_survival.survival.transition_curves import TransitionProbabilities
 from fiac_survival.survival.transition_data import TransitionData
 from fiac_survival.survival.transition_estimates import state_occupation, transition_probabilities
 from fiac_survival.survival.transition_models import transition_cox
 from fiac_survival.survival.transition_profiles import TransitionCox
+from fiac_survival.survival.varying_effects import VaryingEffects, varying_effects
 
 __all__ = [
     "Concordance",
     "CoxModel",
     "CumulativeHazard",
     "CumulativeIncidence",
+    "Episodes",
     "FamilyComparison",
     "FineGrayModel",
     "GrayTest",
@@ -59,9 +67,11 @@ __all__ = [
     "SmoothedHazard",
     "SplitOutcome",
     "SurvivalCurve",
+    "TimeVarying",
     "TransitionCox",
     "TransitionData",
     "TransitionProbabilities",
+    "VaryingEffects",
     "aalen_johansen",
     "compare_families",
     "concordance",
@@ -82,7 +92,10 @@ __all__ = [
     "simon_makuch",
     "smoothed_hazard",
     "split_at_changes",
+    "split_at_times",
     "state_occupation",
+    "time_varying",
     "transition_cox",
     "transition_probabilities",
+    "varying_effects",
 ]

@@ -127,7 +127,7 @@ def cox_ridge(
     >>> y = fs.Outcome(time=[3, 5, 8, 10, 4, 9], event=[1, 1, 1, 0, 1, 0])
     >>> X = pd.DataFrame({"grade": [1, 2, 1, 0, 1, 0]})
     >>> model = fs.survival.cox_ridge(y, X, theta=2.0)
-    >>> round(model.coef["grade"], 3), round(model.degrees_of_freedom, 3)
+    >>> round(float(model.coef["grade"]), 3), round(model.degrees_of_freedom, 3)
     (0.725, 0.633)
     """
     require_choice(ties, Ties, "ties")

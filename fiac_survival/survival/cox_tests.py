@@ -14,7 +14,9 @@ from fiac_survival.survival.cox_residuals import score_residuals
 Floats = NDArray[np.float64]
 
 
-def coefficient_table(names: list[str], beta: Floats, covariance: Floats, level: float) -> pd.DataFrame:
+def coefficient_table(
+    names: list[str], beta: Floats, covariance: Floats, level: float
+) -> pd.DataFrame:
     """Coefficients and hazard ratios with their intervals.
 
     Parameters

@@ -11,12 +11,11 @@ from tests.oracle.reference import agree, numbers, records, rows
 
 EXPECTED = records("cox")
 ZPH = records("proportional_hazards")
-# Exact ties, frailty, additive hazards and step functions: not in this package yet.
+# Exact ties, frailty, additive hazards: not in this package yet.
 LATER = {
     "cox_lung_exact",
     "cox_veteran_exact",
     "cox_frailty_gamma_lung",
-    "cox_stepfunction_veteran",
     "aareg_lung",
 }
 
@@ -258,10 +257,14 @@ def test_ridge():
     agree(model.coef, expected["coef"], 1e-8)
     agree([model.log_likelihood_null, model.log_likelihood], expected["loglik"])
     agree(model.degrees_of_freedom, expected["df"])
-    again = fs.survival.cox_ridge(
-        y, d.iloc[:, 2:], degrees_of_freedom=expected["df"], scale=False
-    )
+    again = fs.survival.cox_ridge(y, d.iloc[:, 2:], degrees_of_freedom=expected["df"], scale=False)
     assert again.theta == pytest.approx(10, rel=1e-6)
+
+
+def test_step_function():
+    d, y, _ = veteran()
+    model = fs.survival.varying_effects(y, d[["trt", "prior", "karno"]], {"karno": [90, 180]})
+    check(model.model, EXPECTED["cox_stepfunction_veteran"])
 
 
 def test_every_record_is_used():
@@ -284,6 +287,7 @@ def test_every_record_is_used():
         "cox_baseline_predict_lung",
         "cox_residuals_lung",
         "cox_ridge_pbc",
+        "cox_stepfunction_veteran",
     }
     assert used | LATER == set(EXPECTED)
     transforms = ("km", "identity", "rank", "log")
