@@ -24,9 +24,16 @@ from fiac_survival.survival.logrank import LogRank, logrank
 from fiac_survival.survival.maxcombo import MaxCombo, maxcombo
 from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
+from fiac_survival.survival.one_sample import OneSampleLogRank, one_sample_logrank
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
+from fiac_survival.survival.population import Population, RateTable
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
+from fiac_survival.survival.relative_survival import (
+    RelativeSurvival,
+    expected_survival,
+    relative_survival,
+)
 from fiac_survival.survival.rmst import RestrictedMean, rmst
 from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.smooth_hazard import SmoothedHazard, smoothed_hazard
@@ -57,9 +64,13 @@ __all__ = [
     "LogRank",
     "MaxCombo",
     "Milestone",
+    "OneSampleLogRank",
     "Outcome",
     "ParametricModel",
+    "Population",
     "ProportionalHazardsTest",
+    "RateTable",
+    "RelativeSurvival",
     "RestrictedMean",
     "RestrictedTimeLost",
     "RidgeCoxModel",
@@ -77,6 +88,7 @@ __all__ = [
     "concordance",
     "cox",
     "cox_ridge",
+    "expected_survival",
     "fine_gray",
     "gray",
     "immortal_time",
@@ -86,7 +98,9 @@ __all__ = [
     "maxcombo",
     "milestone",
     "nelson_aalen",
+    "one_sample_logrank",
     "parametric",
+    "relative_survival",
     "rmst",
     "rmtl",
     "simon_makuch",
