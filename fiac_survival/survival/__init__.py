@@ -8,6 +8,7 @@ from fiac_survival.survival.concordance import Concordance, concordance
 from fiac_survival.survival.cox import CoxModel, cox
 from fiac_survival.survival.cox_ridge import RidgeCoxModel, cox_ridge
 from fiac_survival.survival.curves import SurvivalCurve
+from fiac_survival.survival.explained_variation import explained_variation
 from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
 from fiac_survival.survival.kaplan_meier import kaplan_meier
@@ -28,7 +29,9 @@ from fiac_survival.survival.one_sample import OneSampleLogRank, one_sample_logra
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
 from fiac_survival.survival.population import Population, RateTable
+from fiac_survival.survival.prediction_error import PredictionError, prediction_error
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
+from fiac_survival.survival.quantile_contrast import QuantileContrast, quantile_contrast
 from fiac_survival.survival.relative_survival import (
     RelativeSurvival,
     expected_survival,
@@ -68,7 +71,9 @@ __all__ = [
     "Outcome",
     "ParametricModel",
     "Population",
+    "PredictionError",
     "ProportionalHazardsTest",
+    "QuantileContrast",
     "RateTable",
     "RelativeSurvival",
     "RestrictedMean",
@@ -89,6 +94,7 @@ __all__ = [
     "cox",
     "cox_ridge",
     "expected_survival",
+    "explained_variation",
     "fine_gray",
     "gray",
     "immortal_time",
@@ -100,6 +106,8 @@ __all__ = [
     "nelson_aalen",
     "one_sample_logrank",
     "parametric",
+    "prediction_error",
+    "quantile_contrast",
     "relative_survival",
     "rmst",
     "rmtl",
