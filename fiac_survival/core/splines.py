@@ -2,8 +2,9 @@ r"""Restricted cubic splines, for formulas.
 
 With knots :math:`k_1<\dots<k_m` and :math:`(u)_+=\max(u,0)`, the basis is x and, for j = 1..m-2,
 
-.. math:: \frac{(x-k_j)_+^3-(x-k_{m-1})_+^3\frac{k_m-k_j}{k_m-k_{m-1}}+(x-k_m)_+^3\frac{k_{m-1}-k_j}{k_m-k_{m-1}}}
-          {(k_m-k_1)^2},
+.. math::
+\frac{(x-k_j)_+^3-(x-k_{m-1})_+^3\frac{k_m-k_j}{k_m-k_{m-1}}+(x-k_m)_+^3\frac{k_{m-1}-k_j}{k_m-k_{m-1}}}
+{(k_m-k_1)^2},
 
 cubic between knots and linear beyond the outer ones. Knots left out stand at the quantiles that Harrell
 recommends for their number, of the data of the fit; new data take the same knots.
@@ -109,7 +110,7 @@ def formula_functions() -> dict[str, Any]:
     """
     from formulaic.utils.stateful_transforms import stateful_transform
 
-    @stateful_transform
+    @stateful_transform  # type: ignore[untyped-decorator]
     def rcs(data: Any, knots: Any = 4, _state: dict[str, Any] | None = None) -> Any:
         from formulaic.materializers.types import FactorValues
 

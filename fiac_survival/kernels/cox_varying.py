@@ -4,8 +4,8 @@ Rows have covariates x and a level l of the covariates v whose effects vary: at 
 :math:`g(t)`, row i has :math:`z_i(t)=(x_i, g(t)\circ v_{l(i)})`. Within a level
 :math:`e^{x_i'\beta}` alone differs between rows, so that the sums of :math:`e^{x'\beta}(1,x,xx')` of who is
 at risk are kept by level, and those of z at each event time are put together from them: one pass,
-:math:`O(np^2+BLp^2)` for B event times and L levels, never rows times times. Blocks, rows and ties are those
-of :mod:`fiac_survival.kernels.cox`.
+:math:`O(np^2+BLp^2)` for B event times and L levels, never rows times times. Blocks, rows and ties are
+those of :mod:`fiac_survival.kernels.cox`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""Kernels of expected survival: persons walk through a table of population hazards.
 
-The table has one hazard per key (sex, say), age band and calendar band, constant within; beyond its edges the
-outermost band holds. From age :math:`\alpha_i` and date :math:`\kappa_i` at time 0 a person has the population's
-hazard :math:`\lambda_i(u)` at age :math:`\alpha_i+u` and date :math:`\kappa_i+u`; the walk is exact from one
-edge to the next.
+The table has one hazard per key (sex, say), age band and calendar band, constant within; beyond its
+edges the outermost band holds. From age :math:`\alpha_i` and date :math:`\kappa_i` at time 0 a person
+has the population's hazard :math:`\lambda_i(u)` at age :math:`\alpha_i+u` and date :math:`\kappa_i+u`;
+the walk is exact from one edge to the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHUNKS = 16
 
 @jit
 def _band(cuts: Floats, value: float) -> int:
-    """The band that holds a value: the last edge at or below it, or the first."""
+    """Find the band that holds a value: the last edge at or below it, or the first."""
     low = 0
     high = cuts.size
     while low < high:
@@ -33,11 +33,11 @@ def _band(cuts: Floats, value: float) -> int:
 
 @jit
 def _next_step(cuts: Floats, band: int, value: float, left: float) -> float:
-    """Time to the next edge, at most what is left."""
+    """Take the time to the next edge, at most what is left."""
     if value < cuts[0]:
-        return min(left, cuts[0] - value)
+        return min(left, float(cuts[0] - value))
     if band + 1 < cuts.size:
-        return min(left, cuts[band + 1] - value)
+        return min(left, float(cuts[band + 1] - value))
     return left
 
 
@@ -152,7 +152,7 @@ def expected_sums(
     everybody: bool,
     out: Floats,
 ) -> None:
-    """Sums over persons on each interval of a grid that holds all entries and exits.
+    """Add over persons on each interval of a grid that holds all entries and exits.
 
     Parameters
     ----------

@@ -65,11 +65,11 @@ def weighted_quantile(
             failed = 1.0 - survival
             if np.isnan(start):
                 if failed > probability + tolerance:
-                    return grid[j]
+                    return float(grid[j])
                 if failed >= probability - tolerance:
                     start = grid[j]
             else:
-                return (start + grid[j]) / 2.0
+                return float((start + grid[j]) / 2.0)
     if np.isnan(start):
         return np.nan
     return (start + end) / 2.0

@@ -1,15 +1,16 @@
 r"""Concordance of a score with survival, and its standard error.
 
 An event of row i at t and a row j at risk at t that outlives it (:math:`T_j>t`, or :math:`T_j=t` and
-censored; :math:`a_j<t`) make a comparable pair, of weight :math:`w_iw_j\omega(t)`. It is concordant if i has
-the higher score. With the sums c, d and t of concordant, discordant and score-tied pairs,
+censored; :math:`a_j<t`) make a comparable pair, of weight :math:`w_iw_j\omega(t)`. It is concordant if
+i has the higher score. With the sums c, d and t of concordant, discordant and score-tied pairs,
 
 .. math:: C=\frac{c+t/2}{c+d+t},
 
 and its variance is the infinitesimal jackknife's: :math:`\sum_i (w_i\,\partial C/\partial w_i)^2`, summed
 within clusters first; ω is taken as known. Pairs are made within strata. ω = 1 gives Harrell's C,
 :math:`1/G(t-)^2` Uno's, with G the Kaplan-Meier curve of censoring; :math:`S(t-)/Y(t)` and
-:math:`S(t-)/(G(t-)Y(t))` are those of Peto-Wilcoxon and of Schemper, Wakounig and Heinze.
+:math:`S(t-)/(G(t-)Y(t))` weigh an event time by the survivors that there are, or would be without
+censoring.
 
 Sources: Harrell, Califf, Pryor and others 1982; Uno, Cai, Pencina and others 2011; Therneau and Watson 2015
 (R ``concordance``).

@@ -1,7 +1,7 @@
 r"""Residuals of a fitted Cox model.
 
-With :math:`\hat\Lambda_i` the hazard that row i has gone through (under Efron's treatment an event carries only
-part of the hazard of its own time), of unit weight:
+With :math:`\hat\Lambda_i` the hazard that row i has gone through (under Efron's treatment an event
+carries only part of the hazard of its own time), of unit weight:
 
 =================== ===============================================================================
 martingale          :math:`M_i=\delta_i-e^{\eta_i}\hat\Lambda_i`

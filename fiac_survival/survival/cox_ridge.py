@@ -195,7 +195,7 @@ def _degrees(end: Pass, ridge: Floats, chosen: list[int]) -> float:
 def _theta_for(
     rows: SortedRows, design: Design, size: Floats, chosen: list[int], df: float
 ) -> float:
-    """The penalty with the effective degrees of freedom asked for."""
+    """Find the penalty with the effective degrees of freedom asked for."""
 
     def excess(log_theta: float) -> float:
         ridge = size * np.exp(log_theta)

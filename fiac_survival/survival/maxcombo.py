@@ -5,11 +5,11 @@ With :math:`U_a=\sum\omega_a(D_1-D\,Y_1/Y)` for the weights :math:`\omega_a=S(s-
 
 .. math:: \operatorname{Cov}(U_a,U_b)=\sum_s \omega_a\omega_b\,\frac{D(Y-D)}{Y-1}\,\frac{Y_0Y_1}{Y^2},
 
-(with weights the robust one, :math:`\sum_i w_i^2 r_{ai}r_{bi}` over the score residuals), and the statistic is
-:math:`c=\max_a|U_a|/\sqrt{V_{aa}}`, with p-value
-:math:`1-P(|Z_a|\le c\ \text{for all } a)` for Z jointly normal. Since the first weight is the sum of the
-second and third, that is a normal integral over a polygon, which is computed by Gauss-Legendre rules
-between its corners: no simulation, the same number in every run.
+(with weights the robust one, :math:`\sum_i w_i^2 r_{ai}r_{bi}` over the score residuals), and the
+statistic is :math:`c=\max_a|U_a|/\sqrt{V_{aa}}`, with p-value :math:`1-P(|Z_a|\le c\ \text{for all }
+a)` for Z jointly normal. Since the first weight is the sum of the second and third, that is a normal
+integral over a polygon, which is computed by Gauss-Legendre rules between its corners: no simulation,
+the same number in every run.
 
 Sources: Lee 2007; Karrison 2016; Lin, Lin, Roychoudhury and others 2020.
 """
@@ -64,9 +64,7 @@ class MaxCombo(Result):
 
 
 @single_threaded_blas
-def maxcombo(
-    y: Source, group: Any = None, *, strata: Any = None, weights: Any = None
-) -> MaxCombo:
+def maxcombo(y: Source, group: Any = None, *, strata: Any = None, weights: Any = None) -> MaxCombo:
     """Test whether two groups have the same hazard, against early, late and middle differences.
 
     Parameters
@@ -117,8 +115,8 @@ def maxcombo(
         raise DataError(
             "maxcombo compares two groups",
             values={"groups": labels},
-            remedy="compare them in pairs (the largest of several groups' tests has no polygon to integrate "
-            "over), or use logrank",
+            remedy="compare them in pairs (for more groups the joint distribution is no polygon's "
+            "integral), or use logrank",
         )
     score, covariance = np.zeros(4), np.zeros((4, 4))
     for _, cells in with_codes(table).groupby("stratum", sort=True):

@@ -1,10 +1,10 @@
 r"""One-sample log-rank test: observed events against those expected from a reference.
 
-With :math:`E_i=\Lambda_i(T_i)-\Lambda_i(a_i)` the reference's cumulative hazard over row i's follow-up, the counting
-process minus its compensator is a martingale if the reference holds: :math:`O=\sum\delta_i`, :math:`E=\sum E_i`,
-:math:`\chi^2=(O-E)^2/E`. The ratio O/E is a standardised mortality ratio. Its interval and the exact p-value take O as
-Poisson with mean E × ratio, which neglects that follow-up ends with the event; both are slightly
-conservative when events are common.
+With :math:`E_i=\Lambda_i(T_i)-\Lambda_i(a_i)` the reference's cumulative hazard over row i's follow-up,
+the counting process minus its compensator is a martingale if the reference holds:
+:math:`O=\sum\delta_i`, :math:`E=\sum E_i`, :math:`\chi^2=(O-E)^2/E`. The ratio O/E is a standardised
+mortality ratio. Its interval and the exact p-value take O as Poisson with mean E × ratio, as if E were
+fixed, although follow-up ends with the event.
 
 Sources: Breslow 1975; Finkelstein, Muzikansky and Schoenfeld 2003; Ulm 1990 (exact interval).
 """
@@ -135,7 +135,7 @@ def one_sample_logrank(
 
 
 def _expected(y: Outcome, reference: Any) -> Floats:
-    """Expected events of each row."""
+    """Compute the expected events of each row."""
     n = len(y)
     if isinstance(reference, Population):
         if len(reference) != n:

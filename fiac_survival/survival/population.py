@@ -2,8 +2,8 @@ r"""Population hazards: rate tables, and the hazard that persons would have had 
 
 A rate table has one hazard per time unit for each key (sex, perhaps region), age band and calendar band.
 From age :math:`\alpha_i` and date :math:`\kappa_i` at time 0, person i has
-:math:`\Lambda_i(t)=\int_0^t\lambda_{k_i}(\alpha_i+u,\kappa_i+u)\,du`, exactly, from edge to edge of the table
-(:mod:`fiac_survival.kernels.expected`). Beyond the table its outermost band holds.
+:math:`\Lambda_i(t)=\int_0^t\lambda_{k_i}(\alpha_i+u,\kappa_i+u)\,du`, exactly, from edge to edge of the
+table (:mod:`fiac_survival.kernels.expected`). Beyond the table its outermost band holds.
 
 Times, ages and dates have one unit, days as a rule. The tables of R's ``survival`` for the United States
 let the calendar year change at a person's birthday (``birthday=True``); others at 1 January.
@@ -250,7 +250,7 @@ class Population:
         return int(self.key.size)
 
     def cumulative_hazard(self, time: Any, *, entry: Any = None) -> Floats:
-        """Population hazard of each person up to a time.
+        """Accumulate the population hazard of each person up to a time.
 
         Parameters
         ----------
@@ -304,7 +304,9 @@ class Population:
 
 
 def _days(dates: Any) -> Floats:
-    return np.asarray(dates, dtype="datetime64[ns]").astype("datetime64[s]").astype(np.int64) / 86400
+    return (
+        np.asarray(dates, dtype="datetime64[ns]").astype("datetime64[s]").astype(np.int64) / 86400
+    )
 
 
 def _as_days(date: Any, n: int) -> Floats:

@@ -11,13 +11,13 @@ stand for those censored before t:
    \mathrm{AUC}(t)=\frac{\sum_{i,j}W_iW_j1\{T_i\le t<T_j\}(1\{r_i>r_j\}+\frac12 1\{r_i=r_j\})}
    {\sum_{i,j}W_iW_j1\{T_i\le t<T_j\}} .
 
-Standard errors are those of the infinitesimal jackknife: each person's own share, and what the person changes
-in G, with :math:`\partial\log G(u)/\partial w_j=-\int_0^u dM^c_j/\sum Y^c`. The null model predicts 1 - S(t), the
-Kaplan-Meier curve of the same data; the scaled Brier score is 1 - Brier/Brier of the null model.
-Censoring must not depend on the covariates.
+Standard errors are those of the infinitesimal jackknife: each person's own share, and what the person
+changes in G, with :math:`\partial\log G(u)/\partial w_j=-\int_0^u dM^c_j/\sum Y^c`. The null model
+predicts 1 - S(t), the Kaplan-Meier curve of the same data; the scaled Brier score is 1 - Brier/Brier of
+the null model. Censoring must not depend on the covariates.
 
-Sources: Graf, Schmoor, Sauerbrei and Schumacher 1999; Gerds and Schumacher 2006; Uno, Cai, Tian and Wei 2007; Blanche,
-Dartigues and Jacqmin-Gadda 2013.
+Sources: Graf, Schmoor, Sauerbrei and Schumacher 1999; Gerds and Schumacher 2006; Uno, Cai, Tian and Wei
+2007; Blanche, Dartigues and Jacqmin-Gadda 2013.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile
 from fiac_survival.core.outcome import Outcome
@@ -61,9 +60,7 @@ class PredictionError(Result):
     level: float
 
 
-def prediction_error(
-    y: Outcome, risk: Any, times: Any, *, level: float = 0.95
-) -> PredictionError:
+def prediction_error(y: Outcome, risk: Any, times: Any, *, level: float = 0.95) -> PredictionError:
     """Judge predicted risks against outcomes.
 
     Parameters
@@ -214,7 +211,14 @@ class _Censoring:
         hazard = np.divide(lost, risk, out=np.zeros(grid.size), where=lost > 0)
         scale = risk * (1.0 - hazard)
         inverse = np.divide(1.0, scale, out=np.zeros(grid.size), where=scale > 0)
-        return cls(y, grid, place, np.cumprod(1.0 - hazard), inverse, np.cumsum(hazard * inverse))
+        return cls(
+            y,
+            grid,
+            place,
+            np.asarray(np.cumprod(1.0 - hazard), dtype=np.float64),
+            inverse,
+            np.cumsum(hazard * inverse),
+        )
 
     def before(self, place: NDArray[np.int64]) -> Floats:
         """G just before the grid times of given numbers."""

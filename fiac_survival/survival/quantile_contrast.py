@@ -1,11 +1,12 @@
 r"""Quantiles of survival time by group, and their contrasts, by a bootstrap of persons.
 
-The p-quantile is :math:`t_p=\inf\{t:1-S(t)\ge p\}`. Its standard error needs the density at the quantile, which no
-curve gives without smoothing; persons are drawn with replacement instead (within groups; whole clusters
-where they are given, which may span groups) and each draw's quantiles are compared. A draw in which a curve does not
-reach p has no quantile: the share of such draws is reported, an undefined quantile counts as infinite, and an
-interval whose limit falls among them is open (infinite or NaN). The p-value is twice the smaller share
-of draws on either side of no difference, at least 2/(draws + 1).
+The p-quantile is :math:`t_p=\inf\{t:1-S(t)\ge p\}`. Its standard error needs the density at the
+quantile, which no curve gives without smoothing; persons are drawn with replacement instead (within
+groups; whole clusters where they are given, which may span groups) and each draw's quantiles are
+compared. A draw in which a curve does not reach p has no quantile: the share of such draws is reported,
+an undefined quantile counts as infinite, and an interval whose limit falls among them is open (infinite
+or NaN). The p-value is twice the smaller share of draws on either side of no difference, at least
+2/(draws + 1).
 
 Sources: Efron 1981; Brookmeyer and Crowley 1982; Davison and Hinkley 1997.
 """
@@ -22,12 +23,11 @@ from numpy.typing import NDArray
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile
-from fiac_survival.core.outcome import Outcome
+from fiac_survival.core.outcome import ROUNDING, Outcome
 from fiac_survival.core.results import Result
 from fiac_survival.core.risk_table import RiskTable, require_positive_weights
 from fiac_survival.core.seeds import stream
 from fiac_survival.kernels.quantiles import weighted_quantile
-from fiac_survival.survival.curves import ROUNDING
 from fiac_survival.survival.inputs import require_two_groups, rows_by_group
 from fiac_survival.survival.steps import RowsOfGroup, Steps, steps_by_group
 
@@ -202,7 +202,7 @@ def _counts(
     if members is not None:
         size = int(members.max()) + 1
         drawn = np.bincount(generator.integers(0, size, size), minlength=size)
-        return drawn[members].astype(np.float64)
+        return np.asarray(drawn[members], dtype=np.float64)
     out = np.zeros(codes.size)
     for code in range(k):
         mine = np.flatnonzero(codes == code)

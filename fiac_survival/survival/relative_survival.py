@@ -5,21 +5,23 @@ Person i has the population hazard :math:`\lambda_i(u)` (:mod:`fiac_survival.sur
 :math:`N_i` jumps; sums run over persons.
 
 * **Pohar Perme** (net survival, what would be seen if the disease alone killed):
-  :math:`d\hat\Lambda_E=\frac{\sum dN_i/S_i}{\sum Y_i/S_i}-\frac{\sum Y_i\,d\Lambda_i/S_i}{\sum Y_i/S_i}`, with variance
-  :math:`\sum\frac{\sum dN_i/S_i^2}{(\sum Y_i/S_i)^2}`. The integral over each interval without entries and
-  exits is :math:`|\Delta|\int\!\sum Y_i\lambda_i/S_i\big/\int\!\sum Y_i/S_i`, whose error is of second order in its length;
+  :math:`d\hat\Lambda_E=\frac{\sum dN_i/S_i}{\sum Y_i/S_i}-\frac{\sum Y_i\,d\Lambda_i/S_i}{\sum
+  Y_i/S_i}`, with variance :math:`\sum\frac{\sum dN_i/S_i^2}{(\sum Y_i/S_i)^2}`. The integral over each
+  interval without entries and exits is :math:`|\Delta|\int\!\sum Y_i\lambda_i/S_i\big/\int\!\sum
+  Y_i/S_i`, whose error is of second order in its length;
 * **Ederer II**: the same without the weights :math:`1/S_i`: no estimator of net survival unless
   the population hazard does not vary between persons;
 * **Ederer I** and **Hakulinen**: the observed curve over the expected one, :math:`\frac1n\sum S_i(t)`, or
   that of persons followed as long as they could have been;
-* **crude probabilities** (Cronin and Feuer): :math:`\int S(u-)\,d\Lambda_E` and :math:`\int S(u-)\,d\Lambda_P` with
-  the unweighted hazards: the shares that die of the disease and of other causes.
+* **crude probabilities** (Cronin and Feuer): :math:`\int S(u-)\,d\Lambda_E` and :math:`\int
+  S(u-)\,d\Lambda_P` with the unweighted hazards: the shares that die of the disease and of other
+  causes.
 
-The curve is :math:`\prod(1-d\hat\Lambda_E)` over the intervals, its limits on the log scale; relative survival may
-exceed 1 and rise. Conventions of R's ``relsurv``.
+The curve is :math:`\prod(1-d\hat\Lambda_E)` over the intervals, its limits on the log scale; relative
+survival may exceed 1 and rise. Conventions of R's ``relsurv``.
 
-Sources: Pohar Perme, Stare and Estève 2012; Ederer and Heise 1959; Ederer, Axtell and Cutler 1961; Hakulinen 1982;
-Cronin and Feuer 2000; Berry 1983.
+Sources: Pohar Perme, Stare and Estève 2012; Ederer and Heise 1959; Ederer, Axtell and Cutler 1961;
+Hakulinen 1982; Cronin and Feuer 2000; Berry 1983.
 """
 
 from __future__ import annotations
@@ -246,7 +248,7 @@ def _grid(y: Outcome, until: Floats | None, step: float | None) -> Floats:
 def population_sums(
     y: Outcome, population: Population, weight: Floats, grid: Floats, *, everybody: bool
 ) -> pd.DataFrame:
-    """Sums over persons on the intervals that end at the grid's times.
+    """Add over persons on the intervals that end at the grid's times.
 
     Parameters
     ----------
@@ -354,7 +356,7 @@ def _hakulinen(population: Population, until: Floats, grid: Floats) -> Floats:
 def expected_survival(
     y: Outcome | None, population: Population, times: Any, *, conditional: bool = False
 ) -> pd.DataFrame:
-    """Expected survival of a group of persons.
+    """Estimate the expected survival of a group of persons.
 
     Parameters
     ----------

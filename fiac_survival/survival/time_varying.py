@@ -248,7 +248,7 @@ class _Changes:
     """Changes of one covariate, by person and time."""
 
     code: Ints
-    at: Floats
+    when: Floats
     value: NDArray[Any]
 
 
@@ -363,7 +363,7 @@ def _cut(
         which = np.repeat(np.arange(change.code.size), repeats)
         inside = np.arange(which.size) - np.repeat(np.cumsum(repeats) - repeats, repeats)
         candidate = by_person[first[change.code][which] + inside]
-        when = change.at[which]
+        when = change.when[which]
         use = (when > entry[candidate]) & (when < y.time[candidate])
         rows.append(candidate[use])
         begins.append(when[use])
@@ -381,7 +381,7 @@ def _latest(changes: _Changes, code: Ints, begin: Floats) -> tuple[NDArray[Any],
     """Value of the last change at or before each piece's begin, and whether there is one."""
     left = pd.DataFrame({"code": code, "at": begin, "piece": np.arange(code.size)})
     right = pd.DataFrame(
-        {"code": changes.code, "at": changes.at, "place": np.arange(changes.code.size)}
+        {"code": changes.code, "at": changes.when, "place": np.arange(changes.code.size)}
     )
     found = pd.merge_asof(
         left.sort_values("at", kind="stable"), right.sort_values("at", kind="stable"),

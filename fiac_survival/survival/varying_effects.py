@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -252,7 +253,7 @@ def _function(kind: str, time: Floats) -> Floats:
 
 def _step_names(term: str, cuts: list[float]) -> list[str]:
     edges = ["0", *(f"{cut:g}" for cut in cuts)]
-    inner = [f"{term} ({a}, {b}]" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    inner = [f"{term} ({a}, {b}]" for a, b in pairwise(edges)]
     return [*inner, f"{term} ({edges[-1]}, inf)"]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
 def pairs(time, event, entry, score, weight, omega, stratum):
-    """Counts (concordant, discordant, tied score, tied time, both tied) and their derivatives by weights."""
+    """Counts of pairs by kind, and their derivatives by weights."""
     n = time.size
     counts, influence = np.zeros(5), np.zeros((n, 3))
     for i in range(n):
@@ -27,13 +29,13 @@ def pairs(time, event, entry, score, weight, omega, stratum):
 
 
 def population_hazard(rates, age_cuts, date_cuts, age, date, start, end):
-    """Hazard between two times: the stretch cut at every edge, the rate read in the middle of each piece."""
+    """Hazard between two times: cut at every edge, the rate read in the middle of each piece."""
     edges = {start, end}
     edges |= {c - age for c in age_cuts if start < c - age < end}
     edges |= {c - date for c in date_cuts if start < c - date < end}
     ordered = sorted(edges)
     total = 0.0
-    for left, right in zip(ordered[:-1], ordered[1:], strict=True):
+    for left, right in pairwise(ordered):
         middle = (left + right) / 2
         a = max(sum(c <= age + middle for c in age_cuts) - 1, 0)
         d = max(sum(c <= date + middle for c in date_cuts) - 1, 0)

@@ -36,9 +36,7 @@ def slovenia():
 def united_states():
     d = rows("mgus2").query("futime > 0")
     date = pd.to_datetime(d["dxyr"].astype(int).astype(str) + "-07-01")
-    people = table("survexp_us", 365.25, True).match(
-        d["age"] * 365.25, date, sex=d["sex"].map(SEX)
-    )
+    people = table("survexp_us", 365.25, True).match(d["age"] * 365.25, date, sex=d["sex"].map(SEX))
     return d, fs.Outcome(d["futime"] * 365.25 / 12, d["death"]), people
 
 
@@ -164,7 +162,9 @@ def test_one_sample_logrank():
     expected = records("logrank")["survdiff_onesample_mgus2"]
     _, y, people = united_states()
     test = fs.survival.one_sample_logrank(y, people)
-    agree([test.table["observed"][0], test.table["expected"][0]], [expected["obs"], expected["exp"]])
+    agree(
+        [test.table["observed"][0], test.table["expected"][0]], [expected["obs"], expected["exp"]]
+    )
     agree([test.statistic, test.table["ratio"][0]], [expected["chisq"], expected["smr"]])
     assert test.table["n"][0] == expected["n"]
 
