@@ -31,8 +31,18 @@ from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival import cox_baseline, proportional_hazards
 from fiac_survival.survival.concordance import Concordance, TimeWeight, concordance_of
 from fiac_survival.survival.cox_fit import Pass, SortedRows, maximise, sort_rows
-from fiac_survival.survival.cox_residuals import Residual, residual_table, score_residuals
-from fiac_survival.survival.cox_tests import cluster_sums, coefficient_table, tests_of_fit
+from fiac_survival.survival.cox_residuals import (
+    Residual,
+    linear_predictor,
+    residual_table,
+    score_residuals,
+)
+from fiac_survival.survival.cox_tests import (
+    cluster_sums,
+    coefficient_table,
+    require_rows,
+    tests_of_fit,
+)
 
 Floats = NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
@@ -127,12 +137,6 @@ class CoxModel(Result):
         DataError
             If the kind is unknown, or Schoenfeld residuals are to be added by person.
         """
-        if by is not None and kind in ("schoenfeld", "scaled_schoenfeld"):
-            raise DataError(
-                "Schoenfeld residuals belong to events and are not added by person",
-                values={"kind": kind},
-                remedy="leave by out",
-            )
         members = None if by is None else columns.labels(by, "by", n=self.n)[0]
         return residual_table(
             self._rows,
@@ -157,12 +161,10 @@ class CoxModel(Result):
         Returns
         -------
         Concordance
-            With the model's weights and clusters; taken on the data of the fit, so optimistic.
+            With the model's weights and clusters; on the data of the fit, so optimistic.
         """
         rows = self._rows
-        score = np.zeros(self.n)
-        for j, beta in enumerate(self._end.beta):  # equal covariates give equal scores, to the bit
-            score += rows.x[:, j] * beta
+        score = linear_predictor(rows, self._end)
         return concordance_of(
             rows.time,
             rows.event,
@@ -369,14 +371,7 @@ def cox(
     """
     require_choice(ties, Ties, "ties")
     normal_quantile(level)
-    if not isinstance(y, Outcome):
-        raise DataError(
-            "cox takes an Outcome",
-            values={"type": type(y).__name__},
-            remedy="a Cox model needs rows, not a risk table",
-        )
-    y.require_binary("cox", "fine_gray or one model a cause")
-    y.require_events("cox")
+    require_rows(y, "cox")
     n = len(y)
     weight = None if weights is None else require_positive_weights(weights, n)
     if robust is False and cluster is not None:
@@ -402,11 +397,9 @@ def cox(
         kind = "robust" if cluster is None else "clustered"
     beta = end.beta * unscale
     tests = tests_of_fit(rows, start, end, beta, covariance, robust=bool(robust), members=members)
-    names = design.columns
-    inverse = np.diag(np.linalg.inv(end.information))
+    names, inverse = design.columns, np.diag(np.linalg.inv(end.information))
     return CoxModel(
         table=coefficient_table(names, beta, covariance, level),
-        converged=True,
         n_iter=n_iter,
         gradient_norm=float(np.max(np.abs(end.score) * np.sqrt(inverse))),
         coef=pd.Series(beta, index=names, name="coef"),

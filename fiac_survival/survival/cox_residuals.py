@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.kernels import cox as kernels
 from fiac_survival.survival.cox_fit import Pass, SortedRows
@@ -129,6 +130,27 @@ def score_residuals(rows: SortedRows, end: Pass) -> Floats:
     return out
 
 
+def linear_predictor(rows: SortedRows, end: Pass) -> Floats:
+    """Linear predictor of each row, of standardised covariates; equal rows give equal ones to the bit.
+
+    Parameters
+    ----------
+    rows : SortedRows
+        The data.
+    end : Pass
+        The fit.
+
+    Returns
+    -------
+    (n,) float64
+        In the order of `rows`.
+    """
+    out = np.zeros(rows.x.shape[0])
+    for j, beta in enumerate(end.beta):
+        out += rows.x[:, j] * beta
+    return out
+
+
 def residual_table(
     rows: SortedRows,
     end: Pass,
@@ -160,9 +182,20 @@ def residual_table(
     -------
     DataFrame
         As said at :meth:`fiac_survival.survival.cox.CoxModel.residuals`.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown, or Schoenfeld residuals are to be added by person.
     """
     require_choice(kind, Residual, "kind")
     if kind in ("schoenfeld", "scaled_schoenfeld"):
+        if members is not None:
+            raise DataError(
+                "Schoenfeld residuals belong to events and are not added by person",
+                values={"kind": kind},
+                remedy="leave by out",
+            )
         table = schoenfeld_residuals(rows, end, names)
         if kind == "scaled_schoenfeld":
             events = len(table)

@@ -34,7 +34,7 @@ from fiac_survival.core.risk_table import require_positive_weights
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival.cox import CoxModel, Ties
 from fiac_survival.survival.cox_fit import Pass, SortedRows, maximise, sort_rows
-from fiac_survival.survival.cox_tests import coefficient_table
+from fiac_survival.survival.cox_tests import coefficient_table, require_rows
 
 Floats = NDArray[np.float64]
 
@@ -132,14 +132,7 @@ def cox_ridge(
     """
     require_choice(ties, Ties, "ties")
     normal_quantile(level)
-    if not isinstance(y, Outcome):
-        raise DataError(
-            "cox_ridge takes an Outcome",
-            values={"type": type(y).__name__},
-            remedy="a Cox model needs rows, not a risk table",
-        )
-    y.require_binary("cox_ridge", "one model a cause")
-    y.require_events("cox_ridge")
+    require_rows(y, "cox_ridge")
     n = len(y)
     weight = None if weights is None else require_positive_weights(weights, n)
     design = make_design(X, data, n=n)

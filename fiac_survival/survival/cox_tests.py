@@ -1,4 +1,4 @@
-"""Tables and tests of a fitted Cox model."""
+"""What a Cox model needs, and tables and tests of a fitted one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,38 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, two_sided_p
+from fiac_survival.core.outcome import Outcome
 from fiac_survival.survival.cox_fit import Pass, SortedRows
 from fiac_survival.survival.cox_residuals import score_residuals
 
 Floats = NDArray[np.float64]
+
+
+def require_rows(y: Outcome, method: str) -> None:
+    """Refuse what a Cox model cannot take.
+
+    Parameters
+    ----------
+    y : Outcome
+        The rows.
+    method : str
+        Name of the method, for messages.
+
+    Raises
+    ------
+    DataError
+        If it is no outcome, has several causes or no event.
+    """
+    if not isinstance(y, Outcome):
+        raise DataError(
+            f"{method} takes an Outcome",
+            values={"type": type(y).__name__},
+            remedy="a Cox model needs rows, not a risk table",
+        )
+    y.require_binary(method, "fine_gray or one model a cause")
+    y.require_events(method)
 
 
 def coefficient_table(

@@ -104,7 +104,7 @@ class RateTable:
         >>> table = pd.DataFrame({"sex": ["f"] * 2, "age": [0, 50], "year": 2000, "rate": [1e-5, 4e-5]})
         >>> people = fs.survival.RateTable.from_frame(table).match([18000], [0], sex=["f"])
         >>> people.cumulative_hazard([365.25]).round(6).tolist()
-        [0.011322]
+        [0.006735]
         """
         needed = [*by, age, year, rate]
         missing = [column for column in needed if column not in frame.columns]

@@ -156,7 +156,7 @@ def relative_survival(
     >>> people = fs.survival.RateTable.from_frame(table).match([18000] * 3, [0] * 3, sex=["f"] * 3)
     >>> y = fs.Outcome([100, 400, 900], [1, 1, 0])
     >>> fs.survival.relative_survival(y, people).at([500])["survival"].round(3).tolist()
-    [0.357]
+    [0.372]
     """
     require_choice(method, RelativeMethod, "method")
     normal_quantile(level)
@@ -391,7 +391,7 @@ def expected_survival(
     >>> table = pd.DataFrame({"sex": ["f"] * 2, "age": [0, 50], "year": 2000, "rate": [1e-5, 4e-4]})
     >>> people = fs.survival.RateTable.from_frame(table).match([1000, 18000], [0, 0], sex=["f", "f"])
     >>> fs.survival.expected_survival(None, people, 365)["survival"].round(4).tolist()
-    [0.9513]
+    [0.9768]
     """
     moments = times_array(times)
     if not conditional:

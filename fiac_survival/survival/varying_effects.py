@@ -28,17 +28,17 @@ from scipy.special import chdtrc
 
 from fiac_survival.core import columns
 from fiac_survival.core.design import Design, make_design
-from fiac_survival.core.errors import ConvergenceError, DataError
+from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, require_choice
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.results import Result
 from fiac_survival.core.threads import single_threaded_blas
-from fiac_survival.kernels.cox_varying import varying_sums
 from fiac_survival.survival.cox import CoxModel, Ties, cox
-from fiac_survival.survival.cox_fit import MAX_ITERATIONS, SortedRows, sort_rows
-from fiac_survival.survival.cox_tests import coefficient_table
+from fiac_survival.survival.cox_fit import SortedRows, sort_rows
+from fiac_survival.survival.cox_tests import coefficient_table, require_rows
 from fiac_survival.survival.inputs import times_array
 from fiac_survival.survival.time_varying import split_at_times
+from fiac_survival.survival.varying_fit import SmoothLikelihood
 
 Floats = NDArray[np.float64]
 TimeFunction = Literal["log", "identity"]
@@ -188,21 +188,14 @@ def varying_effects(
     >>> import fiac_survival as fs
     >>> import pandas as pd
     >>> y = fs.Outcome(time=[3, 5, 8, 10, 4, 9, 7, 2], event=[1, 1, 1, 1, 1, 0, 1, 1])
-    >>> X = pd.DataFrame({"treated": [1, 0, 1, 0, 1, 0, 0, 1]})
+    >>> X = pd.DataFrame({"treated": [1, 1, 0, 0, 0, 1, 1, 1]})
     >>> model = fs.survival.varying_effects(y, X, {"treated": [4]})
     >>> model.table["term"].tolist()
     ['treated (0, 4]', 'treated (4, inf)']
     """
     require_choice(ties, Ties, "ties")
     normal_quantile(level)
-    if not isinstance(y, Outcome):
-        raise DataError(
-            "varying_effects takes an Outcome",
-            values={"type": type(y).__name__},
-            remedy="a Cox model needs rows, not a risk table",
-        )
-    y.require_binary("varying_effects", "one model a cause")
-    y.require_events("varying_effects")
+    require_rows(y, "varying_effects")
     design = make_design(X, data, n=len(y))
     kinds = _kinds(effects, design)
     if all(isinstance(kind, str) for kind in kinds.values()):
@@ -343,7 +336,7 @@ def _smooth(
             values={"event times": rows.block_time.size},
             remedy="use cox",
         )
-    fit = _Smooth(rows, values, levels.reshape(-1).astype(np.int64), (g - centre) / spread)
+    fit = SmoothLikelihood(rows, values, levels.reshape(-1).astype(np.int64), (g - centre) / spread)
     null, end, n_iter = fit.maximise(names)
     # Back to the covariates' and time's own scale: z-columns are v/scale and v/scale (g-centre)/spread.
     back = np.zeros((p + k, p + k))
@@ -383,63 +376,6 @@ def _smooth(
         model=None,
         level=level,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """One evaluation of the likelihood."""
-
-    beta: Floats
-    log_likelihood: float
-    score: Floats
-    information: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class _Smooth:
-    """The likelihood with smoothly varying effects."""
-
-    rows: SortedRows
-    values: Floats
-    levels: NDArray[np.int64]
-    g: Floats
-
-    def at(self, beta: Floats) -> _Point:
-        rows, p = self.rows, self.rows.x.shape[1]
-        score, information = np.empty(beta.size), np.empty((beta.size, beta.size))
-        with np.errstate(over="ignore", invalid="ignore"):
-            height = varying_sums(
-                rows.x, self.levels, np.ascontiguousarray(self.values), self.g, beta[:p], beta[p:],
-                rows.weight, rows.event, rows.start, rows.stop, rows.by_start, rows.block_stratum,
-                rows.efron, score, information,
-            )  # fmt: skip
-        return _Point(beta, float(height), score, information)
-
-    def maximise(self, names: list[str]) -> tuple[float, _Point, int]:
-        """Newton steps with halving; log-likelihood at 0, the maximum, and steps."""
-        now = self.at(np.zeros(len(names) + self.values.shape[1]))
-        null = now.log_likelihood
-        for n_iter in range(1, MAX_ITERATIONS + 1):
-            try:
-                step = np.linalg.solve(now.information, now.score)
-            except np.linalg.LinAlgError:
-                break
-            decrement = float(now.score @ step)
-            new = self.at(now.beta + step)
-            floor = now.log_likelihood - 1e-9 * (1.0 + abs(now.log_likelihood))
-            halvings = 0
-            while not new.log_likelihood >= floor and halvings < 30:
-                step, halvings = step / 2.0, halvings + 1
-                new = self.at(now.beta + step)
-            now = new
-            if 0 <= decrement <= 1e-12 and halvings == 0:
-                return null, now, n_iter
-        worst = int(np.argmax(np.abs(now.beta)))
-        raise ConvergenceError(
-            "the partial likelihood must be maximised",
-            values={"iterations": MAX_ITERATIONS, "covariate": names[worst % len(names)]},
-            remedy="use fewer effects that vary, or a step function with few cuts",
-        )
 
 
 def _tests(
