@@ -87,7 +87,8 @@ def check(found, expected, survival=1e-8):
     agree(np.log(found["upper"] / found["lower"]), spread, 1e-4)
 
 
-# relsurv's rule of integration differs from the exact integral by up to 0.0022 of survival, and is computed below.
+# relsurv's rule of integration differs from the exact integral by up to 0.0022 of survival, and is
+# computed below.
 TOLERANCE = {"pohar-perme": 3e-3, "ederer2": 1e-4, "ederer1": 1e-8, "hakulinen": 1e-8}
 
 
