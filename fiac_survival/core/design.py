@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
+from fiac_survival.core.splines import formula_functions
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +82,8 @@ def make_design(X: Any, data: Any = None, *, n: int) -> Design:
     Parameters
     ----------
     X : DataFrame, 2-D array or str
-        Numbers, or a formula such as ``"age + C(stage)"`` read by formulaic.
+        Numbers, or a formula such as ``"rcs(age, 4) + C(stage)"`` read by formulaic, which
+        also knows ``bs`` and ``cr``; ``rcs`` is the restricted cubic spline.
     data : DataFrame, optional
         The table that a formula refers to.
     n : int
@@ -145,7 +147,13 @@ def _evaluate(formula: Any, data: pd.DataFrame) -> tuple[Floats, Any]:
     from formulaic.errors import FormulaicError
 
     try:
-        matrix = model_matrix(formula, data, na_action="ignore", ensure_full_rank=True)
+        matrix = model_matrix(
+            formula,
+            data,
+            context=formula_functions(),
+            na_action="ignore",
+            ensure_full_rank=True,
+        )
         spec = matrix.model_spec if not isinstance(formula, ModelSpec) else formula
     except (FormulaicError, KeyError, NameError, ValueError, TypeError) as cause:
         raise DataError(

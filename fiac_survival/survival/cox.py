@@ -19,24 +19,30 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from fiac_survival.core import columns
 from fiac_survival.core.design import Design, make_design
 from fiac_survival.core.errors import DataError
-from fiac_survival.core.intervals import (
-    Transform,
-    normal_quantile,
-    require_choice,
-    two_sided_p,
-)
+from fiac_survival.core.intervals import Transform, normal_quantile, require_choice
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.results import Result
 from fiac_survival.core.risk_table import require_positive_weights
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival import cox_baseline, proportional_hazards
+from fiac_survival.survival.concordance import Concordance, TimeWeight, concordance_of
 from fiac_survival.survival.cox_fit import Pass, SortedRows, maximise, sort_rows
-from fiac_survival.survival.cox_residuals import score_residuals
+from fiac_survival.survival.cox_residuals import (
+    Residual,
+    linear_predictor,
+    residual_table,
+    score_residuals,
+)
+from fiac_survival.survival.cox_tests import (
+    cluster_sums,
+    coefficient_table,
+    require_rows,
+    tests_of_fit,
+)
 
 Floats = NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
@@ -83,6 +89,7 @@ class CoxModel(Result):
     _rows: SortedRows = field(repr=False)
     _end: Pass = field(repr=False)
     _design: Design = field(repr=False)
+    _members: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @cached_property
     def influence(self) -> Floats:
@@ -101,9 +108,103 @@ class CoxModel(Result):
         Returns
         -------
         DataFrame
-            stratum, time, cumulative_hazard, survival at each event time.
+            stratum, time, cumulative_hazard, hazard_std_error, survival, std_error (of survival),
+            lower, upper at each event time. The interval is the log-log one at the model's level.
         """
-        return cox_baseline.baseline(self._rows, self._end)
+        return cox_baseline.baseline(
+            self._rows, self._end, self.covariance.to_numpy(), level=self.level
+        )
+
+    @single_threaded_blas
+    def residuals(self, kind: Residual = "martingale", *, by: Any = None) -> pd.DataFrame:
+        """Residuals, of unit weight as in R.
+
+        Parameters
+        ----------
+        kind : str, default "martingale"
+            "martingale", "deviance", "score", "dfbeta", "dfbetas" (one row a row of the data),
+            "schoenfeld" or "scaled_schoenfeld" (one row an event).
+        by : array-like, shape (n,), optional
+            Persons over whose rows to add; their labels come in sorted order.
+
+        Returns
+        -------
+        DataFrame
+            One column, or one a covariate; for Schoenfeld also row, stratum and time of the event.
+
+        Raises
+        ------
+        DataError
+            If the kind is unknown, or Schoenfeld residuals are to be added by person.
+        """
+        members = None if by is None else columns.labels(by, "by", n=self.n)[0]
+        return residual_table(
+            self._rows,
+            self._end,
+            list(self.coef.index),
+            self.coef.to_numpy(),
+            self.model_covariance.to_numpy(),
+            kind,
+            members=members,
+        )
+
+    def concordance(
+        self, *, time_weight: TimeWeight = "n", until: float | None = None, level: float = 0.95
+    ) -> Concordance:
+        """Concordance of the linear predictor with survival, within the model's strata.
+
+        Parameters
+        ----------
+        time_weight, until, level
+            As in :func:`fiac_survival.survival.concordance`.
+
+        Returns
+        -------
+        Concordance
+            With the model's weights and clusters; on the data of the fit, so optimistic.
+        """
+        rows = self._rows
+        score = linear_predictor(rows, self._end)
+        return concordance_of(
+            rows.time,
+            rows.event,
+            rows.entry,
+            score,
+            stratum=rows.stratum,
+            labels=rows.strata,
+            weight=rows.weight,
+            members=None if self._members is None else self._members[rows.order],
+            time_weight=time_weight,
+            until=until,
+            level=level,
+        )
+
+    @single_threaded_blas
+    def expected_events(self, y: Outcome, X: Any, *, strata: Any = None) -> Floats:
+        """Events that the model expects in the follow-up of (new) rows.
+
+        Parameters
+        ----------
+        y : Outcome
+            Their follow-up; its sum of events over the sum of these is the observed/expected ratio.
+        X : DataFrame or 2-D array
+            Their covariates.
+        strata : array-like, optional
+            Their strata; needed if the model has strata.
+
+        Returns
+        -------
+        (m,) float64
+            Cumulative hazard of each row over its follow-up.
+
+        Raises
+        ------
+        DataError
+            If a column or a stratum is unknown, or lengths differ.
+        """
+        return cox_baseline.expected_events(
+            self._rows, self._end, self._design.again(X), y, strata=strata
+        )
 
     @single_threaded_blas
     def predict_survival(
@@ -270,14 +371,7 @@ def cox(
     """
     require_choice(ties, Ties, "ties")
     normal_quantile(level)
-    if not isinstance(y, Outcome):
-        raise DataError(
-            "cox takes an Outcome",
-            values={"type": type(y).__name__},
-            remedy="a Cox model needs rows, not a risk table",
-        )
-    y.require_binary("cox", "fine_gray or one model a cause")
-    y.require_events("cox")
+    require_rows(y, "cox")
     n = len(y)
     weight = None if weights is None else require_positive_weights(weights, n)
     if robust is False and cluster is not None:
@@ -297,17 +391,15 @@ def cox(
     covariance, kind, members = model_covariance, "model", None
     if robust:
         members = None if cluster is None else columns.labels(cluster, "cluster", n=n)[0]
-        residuals = _cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
+        residuals = cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
         bread = np.linalg.inv(end.information) * unscale[:, None]
         covariance = bread @ (residuals.T @ residuals) @ bread.T
         kind = "robust" if cluster is None else "clustered"
     beta = end.beta * unscale
     tests = tests_of_fit(rows, start, end, beta, covariance, robust=bool(robust), members=members)
-    names = design.columns
-    inverse = np.diag(np.linalg.inv(end.information))
+    names, inverse = design.columns, np.diag(np.linalg.inv(end.information))
     return CoxModel(
-        table=_table(names, beta, covariance, level),
-        converged=True,
+        table=coefficient_table(names, beta, covariance, level),
         n_iter=n_iter,
         gradient_norm=float(np.max(np.abs(end.score) * np.sqrt(inverse))),
         coef=pd.Series(beta, index=names, name="coef"),
@@ -324,82 +416,5 @@ def cox(
         _rows=rows,
         _end=end,
         _design=design,
-    )
-
-
-def _table(names: list[str], beta: Floats, covariance: Floats, level: float) -> pd.DataFrame:
-    z = normal_quantile(level)
-    std_error = np.sqrt(np.diag(covariance))
-    return pd.DataFrame(
-        {
-            "term": names,
-            "coef": beta,
-            "hazard_ratio": np.exp(beta),
-            "std_error": std_error,
-            "lower": np.exp(beta - z * std_error),
-            "upper": np.exp(beta + z * std_error),
-            "z": beta / std_error,
-            "p_value": [two_sided_p(v) for v in beta / std_error],
-        }
-    )
-
-
-def _cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64] | None) -> Floats:
-    """Add residuals within clusters; without clusters each row stands alone."""
-    if members is None:
-        return residuals
-    codes = members[rows.order]
-    size = int(members.max()) + 1
-    return np.stack(
-        [np.bincount(codes, weights=column, minlength=size) for column in residuals.T], axis=1
-    )
-
-
-def tests_of_fit(
-    rows: SortedRows,
-    start: Pass,
-    end: Pass,
-    beta: Floats,
-    covariance: Floats,
-    *,
-    robust: bool,
-    members: NDArray[np.int64] | None,
-) -> pd.DataFrame:
-    """Test that all coefficients are 0.
-
-    Parameters
-    ----------
-    rows : SortedRows
-        The data.
-    start, end : Pass
-        At zero and at the estimate.
-    beta, covariance : (p,), (p, p) float64
-        Estimate and covariance in the covariates' own scale.
-    robust : bool
-        Whether to give the robust score test too.
-    members : (n,) int64 or None
-        Cluster codes in the order of the outcome.
-
-    Returns
-    -------
-    DataFrame
-        test, statistic, df, p_value.
-    """
-    df = beta.size
-    found = {
-        "likelihood ratio": 2.0 * (end.log_likelihood - start.log_likelihood),
-        "wald": float(beta @ np.linalg.solve(covariance, beta)),
-        "score": float(start.score @ np.linalg.solve(start.information, start.score)),
-    }
-    if robust:
-        sums = _cluster_sums(score_residuals(rows, start) * rows.weight[:, None], rows, members)
-        total = sums.sum(axis=0)
-        found["robust score"] = float(total @ np.linalg.solve(sums.T @ sums, total))
-    return pd.DataFrame(
-        {
-            "test": list(found),
-            "statistic": list(found.values()),
-            "df": df,
-            "p_value": [float(chdtrc(df, value)) for value in found.values()],
-        }
+        _members=members,
     )

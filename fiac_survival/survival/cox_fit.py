@@ -273,7 +273,9 @@ def _happened(rows: SortedRows) -> NDArray[np.bool_]:
     return np.asarray(rows.event & (rows.start < rows.stop))
 
 
-def maximise(rows: SortedRows, design: Design) -> tuple[Pass, Pass, int]:
+def maximise(
+    rows: SortedRows, design: Design, *, penalty: Floats | None = None
+) -> tuple[Pass, Pass, int]:
     """Find the maximum of the partial likelihood by Newton's method with step halving.
 
     Parameters
@@ -282,11 +284,14 @@ def maximise(rows: SortedRows, design: Design) -> tuple[Pass, Pass, int]:
         The data.
     design : Design
         For the names in messages.
+    penalty : (p,) float64, optional
+        Ridge penalty: half the sum of penalty times squared coefficient (of standardised covariates)
+        is taken off the log-likelihood.
 
     Returns
     -------
     start, end : Pass
-        At zero and at the maximum.
+        At zero and at the maximum; their parts are those of the likelihood without penalty.
     n_iter : int
         Newton steps.
 
@@ -298,20 +303,26 @@ def maximise(rows: SortedRows, design: Design) -> tuple[Pass, Pass, int]:
         If the likelihood has no maximum (separation) or is not reached.
     """
     p = rows.x.shape[1]
+    ridge = np.zeros(p) if penalty is None else penalty
+
+    def height(at: Pass) -> float:
+        return at.log_likelihood - float(np.sum(ridge * at.beta**2)) / 2.0
+
     start = now = evaluate(rows, np.zeros(p))
     _require_information(start, rows, design)
     for n_iter in range(1, MAX_ITERATIONS + 1):
+        score = now.score - ridge * now.beta
         try:
-            step = np.linalg.solve(now.information, now.score)
+            step = np.linalg.solve(now.information + np.diag(ridge), score)
         except np.linalg.LinAlgError:
             break
-        decrement = float(now.score @ step)
+        decrement = float(score @ step)
         if not np.isfinite(decrement):
             break
         new = evaluate(rows, now.beta + step)
-        floor = now.log_likelihood - 1e-9 * (1.0 + abs(now.log_likelihood))
+        floor = height(now) - 1e-9 * (1.0 + abs(now.log_likelihood))
         halvings = 0
-        while not new.log_likelihood >= floor and halvings < 30:
+        while not height(new) >= floor and halvings < 30:
             step = step / 2.0
             halvings += 1
             new = evaluate(rows, now.beta + step)

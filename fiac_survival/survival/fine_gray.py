@@ -39,8 +39,9 @@ from fiac_survival.core.results import Result
 from fiac_survival.core.risk_table import require_positive_weights
 from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.survival import cox_baseline
-from fiac_survival.survival.cox import Ties, tests_of_fit
+from fiac_survival.survival.cox import Ties
 from fiac_survival.survival.cox_fit import Pass, SortedRows, maximise, sort_rows
+from fiac_survival.survival.cox_tests import tests_of_fit
 from fiac_survival.survival.fine_gray_influence import baseline_influence, coefficient_influence
 from fiac_survival.survival.fine_gray_tail import CensoringTies, make_tail
 from fiac_survival.survival.gray import require_cause
@@ -118,7 +119,7 @@ class FineGrayModel(Result):
         DataFrame
             stratum, time, cumulative_hazard, incidence at each event time of the cause.
         """
-        table = cox_baseline.baseline(self._rows, self._end)
+        table = cox_baseline.baseline_hazard(self._rows, self._end)
         return table.assign(incidence=-np.expm1(-table["cumulative_hazard"])).drop(
             columns="survival"
         )

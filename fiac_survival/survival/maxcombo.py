@@ -5,10 +5,11 @@ With :math:`U_a=\sum\omega_a(D_1-D\,Y_1/Y)` for the weights :math:`\omega_a=S(s-
 
 .. math:: \operatorname{Cov}(U_a,U_b)=\sum_s \omega_a\omega_b\,\frac{D(Y-D)}{Y-1}\,\frac{Y_0Y_1}{Y^2},
 
-and the statistic is :math:`c=\max_a|U_a|/\sqrt{V_{aa}}`, with p-value
-:math:`1-P(|Z_a|\le c\ \text{for all } a)` for Z jointly normal. Since the first weight is the sum of the
-second and third, that is a normal integral over a polygon, which is computed by Gauss-Legendre rules
-between its corners: no simulation, the same number in every run.
+(with weights the robust one, :math:`\sum_i w_i^2 r_{ai}r_{bi}` over the score residuals), and the
+statistic is :math:`c=\max_a|U_a|/\sqrt{V_{aa}}`, with p-value :math:`1-P(|Z_a|\le c\ \text{for all }
+a)` for Z jointly normal. Since the first weight is the sum of the second and third, that is a normal
+integral over a polygon, which is computed by Gauss-Legendre rules between its corners: no simulation,
+the same number in every run.
 
 Sources: Lee 2007; Karrison 2016; Lin, Lin, Roychoudhury and others 2020.
 """
@@ -63,17 +64,19 @@ class MaxCombo(Result):
 
 
 @single_threaded_blas
-def maxcombo(y: Source, group: Any = None, *, strata: Any = None) -> MaxCombo:
+def maxcombo(y: Source, group: Any = None, *, strata: Any = None, weights: Any = None) -> MaxCombo:
     """Test whether two groups have the same hazard, against early, late and middle differences.
 
     Parameters
     ----------
     y : Outcome or RiskTable
-        Rows, or their sufficient statistic without weights.
+        Rows, or their sufficient statistic.
     group : array-like, shape (n,)
         Labels of two groups.
     strata : array-like, shape (n,), optional
         Labels; groups are compared within strata.
+    weights : array-like of float, shape (n,), optional
+        Positive case weights, taken as known; the covariance is then robust.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def maxcombo(y: Source, group: Any = None, *, strata: Any = None) -> MaxCombo:
     Raises
     ------
     DataError
-        If there are not two groups, no event, weights, or the groups are never at risk together.
+        If there are not two groups, no event, or the groups are never at risk together.
 
     References
     ----------
@@ -103,22 +106,17 @@ def maxcombo(y: Source, group: Any = None, *, strata: Any = None) -> MaxCombo:
     if isinstance(y, Outcome):
         y.require_binary("maxcombo", "gray")
         y.require_events("maxcombo")
-        table = RiskTable.from_outcome(y, group=group, strata=strata)
+        table = RiskTable.from_outcome(y, group=group, weights=weights, strata=strata)
     else:
-        table = as_risk_table(y, "maxcombo", group=group, strata=strata)
-    if table.weighted:
-        raise DataError(
-            "maxcombo takes no weights",
-            values={"weighted": True},
-            remedy="use logrank, whose variance is then robust",
-        )
+        table = as_risk_table(y, "maxcombo", group=group, weights=weights, strata=strata)
     labels = table.groups
     require_two_groups(labels, "maxcombo")
     if len(labels) > 2:
         raise DataError(
             "maxcombo compares two groups",
             values={"groups": labels},
-            remedy="compare them in pairs, or use logrank",
+            remedy="compare them in pairs (for more groups the joint distribution is no polygon's "
+            "integral), or use logrank",
         )
     score, covariance = np.zeros(4), np.zeros((4, 4))
     for _, cells in with_codes(table).groupby("stratum", sort=True):
@@ -129,8 +127,12 @@ def maxcombo(y: Source, group: Any = None, *, strata: Any = None) -> MaxCombo:
         for a in range(4):
             observed, expected = found.scores(omega[a])
             score[a] += observed[1] - expected[1]
-        each = found.spread * found.share[0] * found.share[1]
-        covariance += (omega * each) @ omega.T
+        if table.weighted:
+            residual = np.stack([found.residuals(omega[a])[1] for a in range(4)])
+            covariance += (residual * cells["weight_sq"].to_numpy()) @ residual.T
+        else:
+            each = found.spread * found.share[0] * found.share[1]
+            covariance += (omega * each) @ omega.T
     spread = np.sqrt(np.diag(covariance))
     if not spread[0] > 0:
         raise DataError(

@@ -35,9 +35,11 @@ def test_the_number_of_reference_records():
         test_logrank,
         test_multistate,
         test_parametric,
+        test_relative_survival,
         test_rmst,
         test_sequences,
         test_time_dependent_treatment,
+        test_validation,
         test_weighting,
     )
 
@@ -46,7 +48,6 @@ def test_the_number_of_reference_records():
         + len(test_kaplan_meier.WEIGHTED)
         + len(test_rmst.EXPECTED)
         + len(test_logrank.EXPECTED)
-        - len(test_logrank.LATER)
         + len(test_cox.EXPECTED)
         - len(test_cox.LATER)
         + len(test_cox.ZPH)
@@ -58,5 +59,8 @@ def test_the_number_of_reference_records():
         + len(test_parametric.EXPECTED)
         + len(test_competing_risks.EXPECTED)
         + len(test_time_dependent_treatment.EXPECTED)
+        + len(test_relative_survival.EXPECTED)
+        - len(test_relative_survival.LATER)
+        + len(test_validation.EXPECTED)
     )
     assert f"on {used} reference records" in README

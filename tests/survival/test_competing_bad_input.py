@@ -53,7 +53,10 @@ WEIGHTED = fs.survival.RiskTable.from_outcome(ONE, group=ARMS, weights=[1, 2, 1,
         (lambda: fs.survival.maxcombo(ONE, ["a"] * 6), "at least two groups"),
         (lambda: fs.survival.maxcombo(ONE, [0, 1, 2, 0, 1, 2]), "maxcombo compares two groups"),
         (lambda: fs.survival.maxcombo(GOOD, ARMS), "maxcombo takes event codes 0 and 1.*gray"),
-        (lambda: fs.survival.maxcombo(WEIGHTED), "maxcombo takes no weights"),
+        (
+            lambda: fs.survival.maxcombo(WEIGHTED, weights=[1.0] * 6),
+            "maxcombo of a risk table takes no",
+        ),
         (
             lambda: fs.survival.maxcombo(fs.Outcome([1, 2, 5, 6], [0, 0, 1, 1]), [0, 0, 1, 1]),
             "at risk together",
