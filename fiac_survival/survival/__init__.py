@@ -8,6 +8,7 @@ from fiac_survival.survival.cox import CoxModel, cox
 from fiac_survival.survival.curves import SurvivalCurve
 from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
+from fiac_survival.survival.imputation import Imputations, multiple_imputation
 from fiac_survival.survival.kaplan_meier import kaplan_meier
 from fiac_survival.survival.landmark import (
     ImmortalTime,
@@ -24,6 +25,7 @@ from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
+from fiac_survival.survival.pooling import PooledEstimates, pool
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
 from fiac_survival.survival.rmst import RestrictedMean, rmst
 from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
@@ -42,12 +44,14 @@ __all__ = [
     "FineGrayModel",
     "GrayTest",
     "ImmortalTime",
+    "Imputations",
     "Landmark",
     "LogRank",
     "MaxCombo",
     "Milestone",
     "Outcome",
     "ParametricModel",
+    "PooledEstimates",
     "ProportionalHazardsTest",
     "RestrictedMean",
     "RestrictedTimeLost",
@@ -69,8 +73,10 @@ __all__ = [
     "logrank",
     "maxcombo",
     "milestone",
+    "multiple_imputation",
     "nelson_aalen",
     "parametric",
+    "pool",
     "rmst",
     "rmtl",
     "simon_makuch",
