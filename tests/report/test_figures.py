@@ -223,7 +223,7 @@ def test_refusals():
 def test_refusals_of_stacks_and_residuals():
     table, options = TABLES["stacked_probability"]
     with pytest.raises(DataError, match="must not add to more than 1.*panel=B"):
-        draw("stacked_probability", table.assign(probability=table["probability"].replace(0.3, 0.6)),
+        draw("stacked_probability", table.assign(probability=table["probability"].replace(0.5, 0.7)),
              options, simulated=False)  # fmt: skip
     with pytest.raises(DataError, match="one row a time"):
         draw("stacked_probability", pd.concat([table, table]), options, simulated=False)
