@@ -2,8 +2,8 @@
 
 Neither lifelines nor scikit-survival has the model. What a user of theirs would do is repeat each row with
 a competing event at every later censoring; the Cox model of lifelines on the rows as they are, without that
-repetition, is a lower bound of its cost. greenwood has the model, at a cost that grows with the square of the
-rows: it gets the first FEW patients, and is held against ours on the same.
+repetition, is a lower bound of its cost. greenwood has the model, at a cost that grows with the square of
+the rows: it gets the first FEW patients, and is held against ours on the same.
 """
 
 from __future__ import annotations
