@@ -23,13 +23,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peers import Timed
+
 TASKS = (
     "aalen_johansen",
     "aalen_johansen_weighted",
+    "aipw",
     "cox",
     "fine_gray",
     "kaplan_meier",
+    "kaplan_meier_weighted",
     "maxcombo",
+    "rmst",
     "sequences",
     "sequences_quantecon",
     "sequences_mdptoolbox",
@@ -40,7 +45,8 @@ TASKS = (
     "alignment",
 )
 FULL = "--full"
-Contenders = Mapping[str, Callable[[], object]]
+# None stands for a peer that is not installed.
+Contenders = Mapping[str, Callable[[], object] | None]
 
 
 @dataclass(frozen=True)
@@ -109,22 +115,31 @@ def _memory(name: str, contender: str) -> None:
     if task is None:
         raise SystemExit(f"{name} has no task")
     call = task.make()[contender]
+    if call is None:
+        raise SystemExit(f"{contender} is not installed")
     before = _megabytes("VmRSS")
     _reset_peak()
     call()
     print(json.dumps(_megabytes("VmHWM") - before))
 
 
-def measure_time(task: Task) -> tuple[dict[str, list[float]], str]:
+def measure_time(task: Task) -> tuple[dict[str, list[float]], list[str], str]:
     contenders = task.make()
-    agreement = task.check({who: call() for who, call in contenders.items()})
-    seconds: dict[str, list[float]] = {who: [] for who in contenders}
+    here = {who: call for who, call in contenders.items() if call is not None}
+    first = {who: call() for who, call in here.items()}
+    agreement = task.check({who: _value(result) for who, result in first.items()})
+    seconds: dict[str, list[float]] = {who: [] for who in here}
     for _ in range(task.repeats):
-        for who, call in contenders.items():
+        for who, call in here.items():
             begun = time.perf_counter()
-            call()
-            seconds[who].append(time.perf_counter() - begun)
-    return seconds, agreement
+            result = call()
+            spent = time.perf_counter() - begun
+            seconds[who].append(result.seconds if isinstance(result, Timed) else spent)
+    return seconds, [who for who in contenders if who not in here], agreement
+
+
+def _value(result: object) -> object:
+    return result.value if isinstance(result, Timed) else result
 
 
 def main(arguments: list[str]) -> None:
@@ -140,7 +155,7 @@ def main(arguments: list[str]) -> None:
         if task is None:
             notes.append(importlib.import_module(f"benchmarks.{name}").run())
             continue
-        seconds, agreement = measure_time(task)
+        seconds, absent, agreement = measure_time(task)
         medians = {who: statistics.median(times) for who, times in seconds.items()}
         notes.append(f"{task.title}: {agreement}")
         if task.remark is not None:
@@ -153,8 +168,10 @@ def main(arguments: list[str]) -> None:
                 f"{medians[who]:.3f}",
                 f"{min(times):.3f}-{max(times):.3f}",
                 "" if who == ours else f"{medians[who] / medians[ours]:.1f}",
-                f"{measure_memory(name, who):.0f}",
+                "" if who.startswith("R ") else f"{measure_memory(name, who):.0f}",
             )
+        for who in absent:
+            table.add_row("", who, "not installed", "", "", "")
     console = Console(width=120)
     if table.row_count:
         console.print(table)

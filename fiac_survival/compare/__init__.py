@@ -1,7 +1,10 @@
 """Two sources, one estimand."""
 
+from fiac_survival.compare.adjusted_survival import AdjustedSurvival
 from fiac_survival.compare.agreement import Agreement, agreement
 from fiac_survival.compare.ascertainment import Ascertainment, ascertainment
+from fiac_survival.compare.augmented import aipw_survival
+from fiac_survival.compare.censoring import CensoringWeights, censoring_weights
 from fiac_survival.compare.curves import weighted_curves
 from fiac_survival.compare.decomposition import Decomposition, decompose
 from fiac_survival.compare.effect import Effect, effect
@@ -17,6 +20,7 @@ from fiac_survival.compare.packet import SitePacket
 from fiac_survival.compare.packet_pooling import PooledPackets, packet_agreement, pool_packets
 from fiac_survival.compare.paired import PairedAgreement, paired_agreement
 from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
+from fiac_survival.compare.standardised import standardised_survival
 from fiac_survival.compare.unmeasured import (
     EValue,
     UnmeasuredConfounder,
@@ -26,9 +30,11 @@ from fiac_survival.compare.unmeasured import (
 from fiac_survival.weighting import Balance, Weights, balance, weights
 
 __all__ = [
+    "AdjustedSurvival",
     "Agreement",
     "Ascertainment",
     "Balance",
+    "CensoringWeights",
     "Decomposition",
     "EValue",
     "Effect",
@@ -44,8 +50,10 @@ __all__ = [
     "Validated",
     "Weights",
     "agreement",
+    "aipw_survival",
     "ascertainment",
     "balance",
+    "censoring_weights",
     "decompose",
     "e_value",
     "effect",
@@ -58,6 +66,7 @@ __all__ = [
     "paired_agreement",
     "pool_packets",
     "reconstruct_curve",
+    "standardised_survival",
     "unmeasured_confounder",
     "weighted_curves",
     "weights",

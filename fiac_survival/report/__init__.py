@@ -1,5 +1,6 @@
 """Figures, tables and pages. They draw and write; they compute nothing."""
 
+from fiac_survival.report.adjusted_survival_figure import adjusted_survival_figure
 from fiac_survival.report.alluvial_figure import alluvial_figure
 from fiac_survival.report.attrition_figure import attrition_figure
 from fiac_survival.report.balance_figures import love_plot, overlap_figure
@@ -12,13 +13,16 @@ from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.residual_figure import residual_figure
 from fiac_survival.report.sequence_index_figure import sequence_index_figure
+from fiac_survival.report.stacked_figure import stacked_probability_figure
 from fiac_survival.report.state_occupation_figure import state_occupation_figure
 from fiac_survival.report.style import house_style, mark_simulated, save_figure
 from fiac_survival.report.survival_figure import survival_figure
 from fiac_survival.report.uncertainty_figures import probability_best_figure, regret_figure
 
 __all__ = [
+    "adjusted_survival_figure",
     "agreement_figure",
     "alluvial_figure",
     "attrition_figure",
@@ -39,9 +43,11 @@ __all__ = [
     "policy_tree_figure",
     "probability_best_figure",
     "regret_figure",
+    "residual_figure",
     "save_figure",
     "sequence_index_figure",
     "simulated_lines",
+    "stacked_probability_figure",
     "state_occupation_figure",
     "survival_figure",
     "value_against_budget_figure",

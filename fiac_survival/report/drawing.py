@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.released import read_table
+from fiac_survival.report.adjusted_survival_figure import adjusted_survival_figure
 from fiac_survival.report.alluvial_figure import alluvial_figure
 from fiac_survival.report.attrition_figure import attrition_figure
 from fiac_survival.report.balance_figures import love_plot, overlap_figure
@@ -21,13 +22,16 @@ from fiac_survival.report.extrapolation_figures import extrapolation_figure, haz
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.residual_figure import residual_figure
 from fiac_survival.report.sequence_index_figure import sequence_index_figure
+from fiac_survival.report.stacked_figure import stacked_probability_figure
 from fiac_survival.report.state_occupation_figure import state_occupation_figure
 from fiac_survival.report.style import house_style, mark_simulated, save_figure
 from fiac_survival.report.survival_figure import survival_figure
 from fiac_survival.report.uncertainty_figures import probability_best_figure, regret_figure
 
 DRAWINGS: Mapping[str, Callable[..., Figure]] = {
+    "adjusted_survival": adjusted_survival_figure,
     "agreement": agreement_figure,
     "alluvial": alluvial_figure,
     "attrition": attrition_figure,
@@ -42,7 +46,9 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "policy_tree": policy_tree_figure,
     "probability_best": probability_best_figure,
     "regret": regret_figure,
+    "residuals": residual_figure,
     "sequence_index": sequence_index_figure,
+    "stacked_probability": stacked_probability_figure,
     "state_occupation": state_occupation_figure,
     "survival": survival_figure,
     "value_against_budget": value_against_budget_figure,

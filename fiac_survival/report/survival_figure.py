@@ -8,7 +8,12 @@ from matplotlib.figure import Figure
 
 from fiac_survival.report.style import ARMS, GREY, SLIDE, house_style, new_figure
 
-COUNTS = (("n_risk", "At risk"), ("n_event", "Events"), ("n_censor", "Censored"))
+COUNTS = (
+    ("n_risk", "At risk"),
+    ("n_entered", "Entered"),
+    ("n_event", "Events"),
+    ("n_censor", "Censored"),
+)
 
 
 @house_style()
@@ -26,7 +31,8 @@ def survival_figure(
     ----------
     table : DataFrame
         panel, arm, arm_label, time, survival, lower, upper, n_risk, n_event, n_censor; events and
-        censorings cumulated, counts in rows of data. Rows exist at every multiple of `tick`.
+        censorings cumulated, counts in rows of data. Rows exist at every multiple of `tick`. With
+        delayed entry, n_entered (late entries so far) may stand beside them.
     title, time_label, survival_label : str
         Texts.
     tick : float
@@ -86,10 +92,11 @@ def _curves(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _numbers(axes: Axes, table: pd.DataFrame, ticks: list[float]) -> None:
-    """Write the numbers below the axis: per arm a heading and three lines."""
+    """Write the numbers below the axis: per arm a heading and a line for each count."""
     axes.set_axis_off()
     arms = list(dict.fromkeys(table["arm_label"]))
-    lines = len(arms) * (len(COUNTS) + 1)
+    counts = [(column, name) for column, name in COUNTS if column in table or column != "n_entered"]
+    lines = len(arms) * (len(counts) + 1)
     axes.set_ylim(lines, 0)
     row = 0.5
     for k, arm in enumerate(arms):
@@ -107,7 +114,7 @@ def _numbers(axes: Axes, table: pd.DataFrame, ticks: list[float]) -> None:
             weight="bold",
         )
         row += 1
-        for column, name in COUNTS:
+        for column, name in counts:
             axes.text(
                 -0.015,
                 row,

@@ -11,6 +11,7 @@ from fiac_survival.survival.curves import SurvivalCurve
 from fiac_survival.survival.explained_variation import explained_variation
 from fiac_survival.survival.fine_gray import FineGrayModel, fine_gray
 from fiac_survival.survival.gray import GrayTest, gray
+from fiac_survival.survival.imputation import Imputations, multiple_imputation
 from fiac_survival.survival.kaplan_meier import kaplan_meier
 from fiac_survival.survival.landmark import (
     ImmortalTime,
@@ -28,6 +29,7 @@ from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
 from fiac_survival.survival.one_sample import OneSampleLogRank, one_sample_logrank
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
+from fiac_survival.survival.pooling import PooledEstimates, pool
 from fiac_survival.survival.population import Population, RateTable
 from fiac_survival.survival.prediction_error import PredictionError, prediction_error
 from fiac_survival.survival.proportional_hazards import ProportionalHazardsTest
@@ -37,6 +39,7 @@ from fiac_survival.survival.relative_survival import (
     expected_survival,
     relative_survival,
 )
+from fiac_survival.survival.residual_smooth import smooth_residuals
 from fiac_survival.survival.rmst import RestrictedMean, rmst
 from fiac_survival.survival.rmtl import RestrictedTimeLost, rmtl
 from fiac_survival.survival.smooth_hazard import SmoothedHazard, smoothed_hazard
@@ -63,6 +66,7 @@ __all__ = [
     "FineGrayModel",
     "GrayTest",
     "ImmortalTime",
+    "Imputations",
     "Landmark",
     "LogRank",
     "MaxCombo",
@@ -70,6 +74,7 @@ __all__ = [
     "OneSampleLogRank",
     "Outcome",
     "ParametricModel",
+    "PooledEstimates",
     "Population",
     "PredictionError",
     "ProportionalHazardsTest",
@@ -103,15 +108,18 @@ __all__ = [
     "logrank",
     "maxcombo",
     "milestone",
+    "multiple_imputation",
     "nelson_aalen",
     "one_sample_logrank",
     "parametric",
+    "pool",
     "prediction_error",
     "quantile_contrast",
     "relative_survival",
     "rmst",
     "rmtl",
     "simon_makuch",
+    "smooth_residuals",
     "smoothed_hazard",
     "split_at_changes",
     "split_at_times",

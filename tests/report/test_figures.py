@@ -121,6 +121,40 @@ TABLES = {
         ),
         {"title": "T", "time_label": "Months", "hazard_label": "h"},
     ),
+    "adjusted_survival": (
+        pd.concat(
+            [SURVIVAL, SURVIVAL.assign(panel="Other", band_lower=0.2, band_upper=1.0)],
+            ignore_index=True,
+        ).drop(columns=["n_risk", "n_event", "n_censor"]),
+        {"title": "T", "time_label": "Months", "survival_label": "S", "tick": 5.0, "note": "n"},
+    ),
+    "residuals": (
+        pd.DataFrame(
+            {
+                "term": ["age"] * 5 + ["a term with a long name that must be broken"] * 4,
+                "kind": ["residual"] * 3
+                + ["smooth"] * 2
+                + ["residual", "smooth", "smooth"]
+                + ["reference"],
+                "x": [1.0, 2.0, 4.0, 1.0, 4.0, 2.0, 1.0, 4.0, 1.0],
+                "residual": [0.3, -0.2, 0.1, 0.2, 0.0, 0.4, 0.1, 0.2, 0.3],
+                "lower": [None] * 3 + [-0.1, -0.2, None, -0.3, -0.1, None],
+                "upper": [None] * 3 + [0.4, 0.2, None, 0.5, 0.6, None],
+            }
+        ),
+        {"title": "T", "x_label": "Months", "residual_label": "Residual"},
+    ),
+    "stacked_probability": (
+        pd.DataFrame(
+            {
+                "panel": ["A"] * 6 + ["B"] * 6,
+                "time": [0.0, 5.0, 10.0] * 4,
+                "state": (["relapse"] * 3 + ["death"] * 3) * 2,
+                "probability": [0.0, 0.2, 0.3, 0.0, 0.1, 0.2, 0.0, 0.1, 0.5, 0.0, 0.3, 0.5],
+            }
+        ),
+        {"title": "T", "time_label": "Months", "tick": 5.0, "rest": "event-free"},
+    ),
     "attrition": (
         pd.DataFrame(
             {
@@ -186,6 +220,23 @@ def test_refusals():
         draw("survival", table.drop(columns="lower"), options, simulated=False)
 
 
+def test_refusals_of_stacks_and_residuals():
+    table, options = TABLES["stacked_probability"]
+    with pytest.raises(DataError, match="must not add to more than 1.*panel=B"):
+        draw("stacked_probability", table.assign(probability=table["probability"].replace(0.5, 0.7)),
+             options, simulated=False)  # fmt: skip
+    with pytest.raises(DataError, match="one row a time"):
+        draw("stacked_probability", pd.concat([table, table]), options, simulated=False)
+    with pytest.raises(DataError, match="order must hold every state once"):
+        draw("stacked_probability", table, options | {"order": ["death"]}, simulated=False)
+    table, options = TABLES["residuals"]
+    with pytest.raises(DataError, match="kind must be one of"):
+        draw("residuals", table.assign(kind="point"), options, simulated=False)
+    table, options = TABLES["adjusted_survival"]
+    with pytest.raises(DataError, match="survival must lie between 0 and 1"):
+        draw("adjusted_survival", table.assign(survival=1.2), options, simulated=False)
+
+
 def test_drawing_leaves_the_settings_of_the_user():
     before = dict(mpl.rcParams)
     with house_style():
@@ -201,3 +252,12 @@ def test_numbers_at_risk_stand_below_the_curves():
     assert texts.count("9") == 2
     assert texts.count("3") == 2
     assert {"At risk", "Events", "Censored"} <= set(texts)
+    assert "Entered" not in texts
+
+
+def test_late_entries_have_a_line_of_their_own():
+    table, options = TABLES["survival"]
+    with house_style():
+        figure = draw("survival", table.assign(n_entered=[0, 44, 55] * 2), options, simulated=False)
+    texts = [t.get_text() for axes in figure.axes for t in axes.texts]
+    assert texts.count("Entered") == texts.count("44") == 2
