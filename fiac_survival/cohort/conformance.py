@@ -8,8 +8,10 @@ cohort; everything must be equal, written files byte for byte.
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,7 +227,14 @@ def _results(engine: Engine, source: Path, target: Path) -> dict[str, str]:
         cohort = read(source, engine=engine)
     except Exception as cause:  # noqa: BLE001  what an engine raises is its answer
         return dict.fromkeys(names, _failure(cause))
-    steps = (_quality, _eligible, _lines, _blocks, _risks, lambda c: _written(c, target))
+    steps: tuple[Callable[[Cohort], str], ...] = (
+        _quality,
+        _eligible,
+        _lines,
+        _blocks,
+        _risks,
+        functools.partial(_written, target=target),
+    )
     out = {}
     for name, step in zip(names, steps, strict=True):
         try:
