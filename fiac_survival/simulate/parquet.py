@@ -39,12 +39,12 @@ def to_arrow(frame: pd.DataFrame) -> Any:
     return table.cast(pa.schema(fields))
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> dict[str, str]:
+def write_table(frame: Any, path: Path) -> dict[str, str]:
     """Write a table whole or not at all.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or pyarrow.Table
         Rows.
     path : Path
         A parquet file; its folder is made if missing.
@@ -61,7 +61,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> dict[str, str]:
     """
     import pyarrow.parquet as pq
 
-    table = to_arrow(frame)
+    table = to_arrow(frame) if isinstance(frame, pd.DataFrame) else frame
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", compression_level=1)
     return {one.name: str(one.type) for one in table.schema}

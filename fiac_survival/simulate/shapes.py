@@ -1,6 +1,6 @@
 """Shapes of a simulated source: the tables that its canonical tables become.
 
-A shape is a function ``(person, exposure, event, *, chunk) -> {path: DataFrame}`` at the top of a module,
+A shape is a function ``(person, exposure, event, *, chunk) -> {path: table}`` at the top of a module,
 so that another process finds it. It sees the people of one chunk at a time; what it makes of them must not
 depend on other people. Columns must have the same types for every chunk.
 """
@@ -8,15 +8,15 @@ depend on other people. Columns must have the same types for every chunk.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import pandas as pd
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.simulate.chunks import Chunk
 
-Tables = dict[str, pd.DataFrame]
+Tables = Mapping[str, Any]
 
 
 class Shape(Protocol):
@@ -32,6 +32,8 @@ class Shape(Protocol):
 # Name of a shape: module and function. They are imported when they are used.
 SHAPES = {
     "canonical": "fiac_survival.simulate.shapes:canonical",
+    "snds": "fiac_survival.simulate.source_folders:snds_chunk",
+    "omop": "fiac_survival.simulate.source_folders:omop_chunk",
 }
 SOURCES = {
     "myeloma": "fiac_survival.simulate.claims:myeloma_chunk",
@@ -53,7 +55,7 @@ def canonical(
 
     Returns
     -------
-    dict of str to DataFrame
+    mapping of str to DataFrame
         The same, by name.
     """
     return {"person": person, "exposure": exposure, "event": event}
@@ -106,7 +108,7 @@ def shaped(made: Chunk, shape: Shape, chunk: int) -> Tables:
 
     Returns
     -------
-    dict of str to DataFrame
+    mapping of str to DataFrame or pyarrow.Table
         By path within the simulation, without a suffix.
     """
     exposure = made.exposure
@@ -114,4 +116,5 @@ def shaped(made: Chunk, shape: Shape, chunk: int) -> Tables:
         coded = [c for c in exposure if isinstance(exposure[c].dtype, pd.CategoricalDtype)]
         exposure = exposure.astype(dict.fromkeys(coded, object))
     tables = shape(made.person, exposure, made.event, chunk=chunk)
-    return {f"{made.folder}{name}": table for name, table in tables.items()} | made.further
+    named: dict[str, Any] = {f"{made.folder}{name}": table for name, table in tables.items()}
+    return named | made.further

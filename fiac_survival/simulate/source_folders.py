@@ -22,6 +22,7 @@ WHOLE_KEYS = frozenset(
     | {"BEN_RNG_GEM", "PRS_NAT_REF", "DPN_QLF", "PHA_ORD_NUM", "PHA_PRS_C13", "UCD_ORD_NUM"}
     | {"UCD_TOP_UCD", "BEN_SEX_COD", "IMB_ETM_NAT"}
 )
+YEARS = tuple(range(2013, 2024))
 NOTE = "Simulated data: no patient stands behind these tables.\n"
 
 
@@ -29,7 +30,7 @@ def write_snds(
     claims: SimulatedClaims,
     folder: str | Path,
     *,
-    years: Sequence[int] = tuple(range(2014, 2024)),
+    years: Sequence[int] = YEARS,
     noise: Sequence[Noise] = NOISE,
 ) -> None:
     """Write simulated claims as tables of the SNDS, with a note that they are simulated.
@@ -167,3 +168,59 @@ def snds_shape(years: Sequence[int]) -> dict[str, SourceTable]:
         for year in years if definition.per_year else [None]:
             out[name_of(name, year)] = definition
     return out
+
+
+def snds_chunk(
+    person: pd.DataFrame, exposure: pd.DataFrame, event: pd.DataFrame, *, chunk: int
+) -> dict[str, Any]:
+    """Turn the people of a chunk into tables of the SNDS, with rows that a reader must leave out.
+
+    Parameters
+    ----------
+    person, exposure, event : DataFrame
+        Canonical tables.
+    chunk : int
+        Number of the chunk; the tables do not depend on it.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        By name.
+
+    Raises
+    ------
+    DataError
+        If a record cannot be written in this shape.
+    """
+    shape = snds_shape(YEARS)
+    tables = snds_tables(person, exposure, event, years=YEARS)
+    return {name: arrow_table(table, shape[name]) for name, table in tables.items()}
+
+
+def omop_chunk(
+    person: pd.DataFrame, exposure: pd.DataFrame, event: pd.DataFrame, *, chunk: int
+) -> dict[str, Any]:
+    """Turn the people of a chunk into OMOP tables.
+
+    Parameters
+    ----------
+    person, exposure, event : DataFrame
+        Canonical tables.
+    chunk : int
+        Number of the chunk: the first has the table of places, which all share.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        By name.
+
+    Raises
+    ------
+    DataError
+        If a record cannot be written in this shape.
+    """
+    shape = OmopDefinitions.load().tables
+    tables = omop_tables(person, exposure, event)
+    if chunk:
+        tables["location"] = tables["location"].iloc[:0]
+    return {name: arrow_table(table, shape[name]) for name, table in tables.items()}
