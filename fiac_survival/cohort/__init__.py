@@ -24,6 +24,7 @@ from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
 from fiac_survival.cohort.snds import from_snds
 from fiac_survival.cohort.snds_source import SndsDefinitions
+from fiac_survival.cohort.written_lines import WrittenLines, write_lines_of_therapy
 from fiac_survival.disclosure import (
     ControlledTable,
     CountTable,
@@ -59,6 +60,7 @@ __all__ = [
     "Regimen",
     "RegimenStep",
     "SndsDefinitions",
+    "WrittenLines",
     "align_regimens",
     "apply_eligibility",
     "assure",
@@ -79,4 +81,5 @@ __all__ = [
     "read",
     "read_regimens",
     "risk_table",
+    "write_lines_of_therapy",
 ]

@@ -117,27 +117,73 @@ def lines_of_therapy(
     0     1  bortezomib+lenalidomide   425  366  planned stop
     1     2              daratumumab   306  293  planned stop
     """
-    require_choice(unknown, Unknown, "unknown")
-    require_choice(after_end, AfterEnd, "after_end")
-    if records_per_block < 1:
-        raise DataError(
-            "records_per_block must be at least 1", values={"records_per_block": records_per_block}
-        )
-    rule_set = rules if isinstance(rules, LineRules) else LineRules.load(rules)
-    table = drugs if isinstance(drugs, DrugTable) else DrugTable.load(drugs)
-    packed = rule_set.pack(table)
-    blocks: Iterator[Records]
-    if hasattr(exposures, "to_pyarrow_batches"):
-        blocks = from_engine(exposures, follow_up, table, records_per_block)
-    else:
-        blocks = iter([from_frames(exposures, follow_up, table)])
-    parts, ignored = [], 0
-    for block in blocks:
-        kept = _usable(block, unknown, after_end, table)
-        ignored += block.start.size - kept.start.size
-        parts.append(_lines_of_block(kept, packed, table, rule_set.stop_days))
-    out = pd.concat(parts, ignore_index=True)
-    return LinesOfTherapy(table=out, rules=rule_set, drugs=table, n_ignored=ignored)
+    finder = Finder(rules, drugs, unknown, after_end, records_per_block)
+    parts = list(finder.blocks(exposures, follow_up))
+    out = pd.concat([lines for lines, _ in parts], ignore_index=True)
+    ignored = sum(n for _, n in parts)
+    return LinesOfTherapy(table=out, rules=finder.rules, drugs=finder.drugs, n_ignored=ignored)
+
+
+class Finder:
+    """Finds the lines of one table of records after another, under one rule set.
+
+    Parameters
+    ----------
+    rules, drugs, unknown, after_end, records_per_block
+        As for :func:`lines_of_therapy`.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSet | str | Path | LineRules,
+        drugs: str | Path | DrugTable,
+        unknown: Unknown,
+        after_end: AfterEnd,
+        records_per_block: int,
+    ) -> None:
+        require_choice(unknown, Unknown, "unknown")
+        require_choice(after_end, AfterEnd, "after_end")
+        if records_per_block < 1:
+            raise DataError(
+                "records_per_block must be at least 1",
+                values={"records_per_block": records_per_block},
+            )
+        self.rules = rules if isinstance(rules, LineRules) else LineRules.load(rules)
+        self.drugs = drugs if isinstance(drugs, DrugTable) else DrugTable.load(drugs)
+        self._packed = self.rules.pack(self.drugs)
+        self._unknown: Unknown = unknown
+        self._after_end: AfterEnd = after_end
+        self._records_per_block = records_per_block
+
+    def blocks(self, exposures: Any, follow_up: Any) -> Iterator[tuple[pd.DataFrame, int]]:
+        """Find lines, some patients at a time.
+
+        Parameters
+        ----------
+        exposures, follow_up
+            As for :func:`lines_of_therapy`.
+
+        Yields
+        ------
+        lines : DataFrame
+            Of some patients.
+        n_ignored : int
+            Records that were left out.
+
+        Raises
+        ------
+        DataError
+            If a value breaks a rule.
+        """
+        blocks: Iterator[Records]
+        if hasattr(exposures, "to_pyarrow_batches"):
+            blocks = from_engine(exposures, follow_up, self.drugs, self._records_per_block)
+        else:
+            blocks = iter([from_frames(exposures, follow_up, self.drugs)])
+        for block in blocks:
+            kept = _usable(block, self._unknown, self._after_end, self.drugs)
+            lines = _lines_of_block(kept, self._packed, self.drugs, self.rules.stop_days)
+            yield lines, block.start.size - kept.start.size
 
 
 def _usable(block: Records, unknown: Unknown, after_end: AfterEnd, drugs: DrugTable) -> Records:

@@ -200,7 +200,10 @@ def _chunk(
             )
     return Chunk(
         person.sort_values("person").reset_index(drop=True),
-        exposure.sort_values(["person", "date", "drug"]).reset_index(drop=True),
+        # Claims have no last day that a record covers.
+        exposure.drop(columns="end", errors="ignore")
+        .sort_values(["person", "date", "drug"])
+        .reset_index(drop=True),
         diagnoses.sort_values(["person", "date", "code"]).reset_index(drop=True),
         years,
         noise,
@@ -335,8 +338,9 @@ def _register(chunk: Chunk) -> dict[str, pd.DataFrame]:
     two = has_two(number)
     earlier = ben[two].assign(BEN_NIR_PSA=pseudonym(number[two], 1), BEN_DCD_DTE=NO_DATE.item())
     certified = died & (number % 22 != 0)
-    granted = number % 4 != 1
     diagnosis = p["diagnosis"].to_numpy().astype("datetime64[D]")
+    # Long-term illness is granted to the living, 40 days after diagnosis.
+    granted = (number % 4 != 1) & ~(died & (death < diagnosis + 40))
     return {
         "IR_BEN_R": pd.concat([ben, earlier], ignore_index=True),
         "IR_IMB_R": pd.DataFrame(

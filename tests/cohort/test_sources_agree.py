@@ -104,3 +104,20 @@ def test_keys_are_unique():
     assert omop["drug_exposure"]["drug_exposure_id"].is_unique
     assert (omop["drug_exposure"]["drug_concept_id"] == 0).any()
     assert (omop["drug_exposure"]["drug_concept_id"] > 0).any()
+
+
+def test_records_that_cover_several_cycles_keep_their_day(engine, tmp_path):
+    """Longer records have an end, which claims do not: the day stays that of the record."""
+    simulated = fs.simulate.myeloma_claims(60, seed=2, days_per_record=224)
+    assert "end" in simulated.exposure
+    fs.simulate.write_snds(simulated, tmp_path, years=range(2013, 2024))
+    cohort = from_snds(tmp_path, engine, years=range(2013, 2024))
+    found = cohort.exposure.select("person", "date", "drug").execute()
+    found["person"] = found["person"].astype("int64")
+    found["date"] = found["date"].astype("datetime64[s]")
+    order = ["person", "date", "drug"]
+    expected = simulated.exposure[order].astype({"drug": object})
+    pd.testing.assert_frame_equal(
+        found.sort_values(order).reset_index(drop=True),
+        expected.sort_values(order).reset_index(drop=True),
+    )
