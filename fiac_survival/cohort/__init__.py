@@ -11,6 +11,12 @@ from fiac_survival.cohort.examples import example_cohort
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
+from fiac_survival.cohort.linkage import link
+from fiac_survival.cohort.linkage_bias import LinkageBias, LinkageWeights
+from fiac_survival.cohort.linkage_minimum import MinimumDataSet, minimum_data_set
+from fiac_survival.cohort.linkage_quality import LinkageQuality
+from fiac_survival.cohort.linkage_result import Linkage
+from fiac_survival.cohort.linkage_text import standardise_key
 from fiac_survival.cohort.quality import Quality, quality
 from fiac_survival.cohort.reading import Cohort, from_frames, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
@@ -40,6 +46,11 @@ __all__ = [
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
+    "Linkage",
+    "LinkageBias",
+    "LinkageQuality",
+    "LinkageWeights",
+    "MinimumDataSet",
     "Quality",
     "Regimen",
     "RegimenStep",
@@ -55,8 +66,11 @@ __all__ = [
     "from_frames",
     "line_accuracy",
     "lines_of_therapy",
+    "link",
+    "minimum_data_set",
     "quality",
     "read",
     "read_regimens",
     "risk_table",
+    "standardise_key",
 ]
