@@ -116,7 +116,8 @@ def link(
     >>> claims = pd.DataFrame({"person": ["x", "y", "z"], "sex": ["male", "female", "male"],
     ...                        "birth_year": [1948, 1950, 1961], "birth_month": [11, 2, 5],
     ...                        "department": ["001", "075", "013"]})
-    >>> found = fs.cohort.link(forms, claims, method="deterministic")
+    >>> passes = [["sex", "birth_year", "birth_month", "department"], ["sex", "birth_year", "birth_month"]]
+    >>> found = fs.cohort.link(forms, claims, passes=passes, method="deterministic")
     >>> found.pairs[["private", "public", "pass"]]
        private public  pass
     0        1      y     1
@@ -190,7 +191,7 @@ def _shares_persons(keys: LinkageKeys) -> bool:
     sets = {tuple(names), tuple(k for k in names if keys.kinds[k] != "date")}
     for subset in sorted(sets - {()}):
         observed, expected = expected_by_chance(keys, subset)
-        if observed and (expected == 0.0 or pdtrc(observed - 1, expected) < CHANCE):
+        if observed and pdtrc(observed - 1, expected) < CHANCE:
             return True
     return False
 

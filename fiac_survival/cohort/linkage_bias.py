@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 _FOUND = ("mean_treated_before", "mean_control_before")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LinkageBias(Result):
     """Linked against unlinked persons.
 
@@ -47,7 +47,7 @@ class LinkageBias(Result):
     n_unlinked: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LinkageWeights(Result):
     """Inverse-probability-of-linkage weights.
 

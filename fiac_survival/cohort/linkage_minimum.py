@@ -46,7 +46,7 @@ _COUNT = f"""
 _MEASURES = ("rate", "precision", "recall", "unique_private", "unique_public")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class MinimumDataSet(Result):
     """Subsets of identifiers and what they link.
 

@@ -6,15 +6,15 @@ side: all persons count for that, those linked in an earlier pass too, unless on
 shall.
 
 What a pass costs is counted before it is used. Let :math:`r` be the mean number of *other* public persons
-with whom a public person agrees on the keys, :math:`A` the pairs that agree and :math:`n` the private
+with whom a public person agrees on the keys (records equal in all keys, dates too, count once; half a
+meeting is added, since none seen is not none), :math:`A` the pairs that agree and :math:`n` the private
 persons still free. Of the pairs at least about :math:`t=A-nr-2\sqrt{nr}` belong together, which leaves
 :math:`m=n-t` private persons without a partner in this pass; a stranger is the single one to agree with
 them with probability :math:`re^{-r}`, a partner stays the single one with :math:`e^{-r}`, so that a share
 :math:`mr/(mr+t)` of the links must be expected to be false. The default passes are all sets that leave
 out at most two keys, a date of death not among them; one is used if that share stays within a limit, and
-r within 0.25, beyond which the estimate is not to be trusted.
-(Published linkages of early-access records use sex, month and year of birth, hospital and department in
-such combinations.)
+r within 0.25, beyond which the estimate is not to be trusted. (Published linkages of early-access records
+use sex, month and year of birth, hospital and department in such combinations.)
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def run_passes(
     """
     wanted = default_passes(keys) if passes is None else [tuple(p) for p in passes]
     near = [{k: within[k] for k in p if within.get(k, 0)} for p in wanted]
-    rivals = [_rivals(keys, p, w) for p, w in zip(wanted, near, strict=True)]
+    once = _without_copies(keys)
+    rivals = [_rivals(keys, p, w, once) for p, w in zip(wanted, near, strict=True)]
     order = list(range(len(wanted)))
     if passes is None:
         order.sort(key=lambda k: (-len(wanted[k]), rivals[k], wanted[k]))
@@ -261,14 +262,25 @@ def expected_by_chance(keys: LinkageKeys, subset: Sequence[str]) -> tuple[int, f
         Pairs if no person were on both sides.
     """
     complete = int((keys.groups(subset)[0] >= 0).sum())
-    return keys.pairs(subset), complete * _rivals(keys, subset, {})
+    return keys.pairs(subset), complete * _rivals(keys, subset, {}, _without_copies(keys))
 
 
-def _rivals(keys: LinkageKeys, subset: Sequence[str], near: Mapping[str, int]) -> float:
-    """Mean number of other public persons with whom a public person agrees."""
+def _without_copies(keys: LinkageKeys) -> NDArray[np.bool_]:
+    """Mark the public persons but for copies: equal to an earlier one in all keys, a date among them."""
+    frame = keys.frames[1][list(keys.names)]
+    dates = [k for k in keys.names if keys.kinds[k] == "date"]
+    copy = frame.duplicated() & frame[dates].notna().any(axis=1)
+    return np.asarray(~copy, dtype=bool)
+
+
+def _rivals(
+    keys: LinkageKeys, subset: Sequence[str], near: Mapping[str, int], once: NDArray[np.bool_]
+) -> float:
+    """Mean number of other public persons with whom a public person agrees, copies left out."""
     _, b, reach = _places(keys, subset, near)
+    b = np.where(once, b, -1)
     complete = b >= 0
     if not complete.any():
         return 0.0
     count, _ = _neighbours(b, b, reach)
-    return float(count[complete].sum() - complete.sum()) / float(complete.sum())
+    return (float(count[complete].sum() - complete.sum()) + 0.5) / float(complete.sum())

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 STRATA = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LinkageQuality(Result):
     """Quality of a linkage.
 
@@ -73,7 +73,7 @@ def wilson(hits: float, n: float, level: float) -> tuple[float, float, float]:
     z, p = normal_quantile(level), hits / n
     centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n)
     half = z * float(np.sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n))) / (1.0 + z * z / n)
-    return p, max(centre - half, 0.0), min(centre + half, 1.0)
+    return p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p)
 
 
 def against_truth(pairs: pd.DataFrame, truth: pd.DataFrame, level: float) -> pd.DataFrame:

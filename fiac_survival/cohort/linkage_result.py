@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
@@ -31,7 +31,7 @@ from fiac_survival.core.results import Result
 Method = Literal["deterministic", "probabilistic", "both"]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Linkage(Result):
     """A one-to-one linkage of two sources.
 
@@ -76,7 +76,7 @@ class Linkage(Result):
     method: Method
     threshold: float
     share_present: float
-    frames: tuple[pd.DataFrame, pd.DataFrame] = field(repr=False)
+    frames: tuple[pd.DataFrame, pd.DataFrame]
 
     @property
     def rate(self) -> float:
