@@ -204,6 +204,8 @@ def test_cohorts_and_engine_tables(small, linked):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the session leaves sockets to Python
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_spark_gives_what_duckdb_gives(small, linked, tmp_path):
     import shutil
 
