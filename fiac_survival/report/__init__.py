@@ -10,6 +10,7 @@ from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.drawing import draw, draw_from_csv
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
+from fiac_survival.report.linkage_figures import linkage_flow_figure, minimum_data_set_curve
 from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
@@ -35,8 +36,10 @@ __all__ = [
     "forest_figure",
     "hazard_figure",
     "house_style",
+    "linkage_flow_figure",
     "love_plot",
     "mark_simulated",
+    "minimum_data_set_curve",
     "overlap_figure",
     "pathway_flows",
     "policy_map_figure",

@@ -20,6 +20,7 @@ from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
+from fiac_survival.report.linkage_figures import linkage_flow_figure, minimum_data_set_curve
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
 from fiac_survival.report.residual_figure import residual_figure
@@ -40,7 +41,9 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "extrapolation": extrapolation_figure,
     "forest": forest_figure,
     "hazard": hazard_figure,
+    "linkage_flow": linkage_flow_figure,
     "love_plot": love_plot,
+    "minimum_data_set": minimum_data_set_curve,
     "overlap": overlap_figure,
     "policy_map": policy_map_figure,
     "policy_tree": policy_tree_figure,

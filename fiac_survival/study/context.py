@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,12 @@ from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
 from fiac_survival.study.project import Layout
 from fiac_survival.study.release import Gate, Releasable
+from fiac_survival.study.sources import (
+    StudySources,
+    given_folders,
+    read_folders,
+    simulate_sources,
+)
 
 
 class StudyRun:
@@ -124,6 +130,51 @@ class StudyRun:
             values={"source": name, "looked for": tried or f"{name}.parquet or {name}.csv"},
             remedy="pass --data with the folder that holds it",
         )
+
+    def simulated(
+        self,
+        make: Callable[..., Any],
+        *,
+        parameters: Mapping[str, Any],
+        sources: Mapping[str, str],
+    ) -> StudySources:
+        """Simulate sources while the study runs, unless ``--data`` has a folder for each of them.
+
+        Parameters
+        ----------
+        make : callable
+            The simulator: takes the parameters and ``seed``, which is the protocol's.
+        parameters : mapping
+            Its parameters; they stand in the record.
+        sources : mapping of str to str
+            For each source of the protocol, the attribute of what the simulator returns that has its
+            tables.
+
+        Returns
+        -------
+        StudySources
+            A cohort a source, and what the simulator returned (None where folders were given).
+
+        Raises
+        ------
+        ProtocolError
+            If a simulated source is not declared as such.
+        DataError
+            If some of the folders are missing, or all are and the sources are not simulated.
+        """
+        about = [self.protocol.source(name) for name in sources]
+        given = given_folders(about, self._data)
+        if given is None:
+            with self._progress.step(f"simulating {', '.join(s.label for s in about)}"):
+                found, records = simulate_sources(
+                    make, parameters, self.protocol.seed, sources, self.engine
+                )
+            self.seeds_used["simulation"] = self.protocol.seed
+        else:
+            with self._progress.step(f"reading {', '.join(s.label for s in about)}"):
+                found, records = read_folders(about, given, self.engine)
+        self.data_used += records
+        return found
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """Make the random generator of one use, from the protocol's seed.
