@@ -22,14 +22,9 @@ from fiac_survival.core.released import read_table, write_table
 from fiac_survival.core.results import Result
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
+from fiac_survival.study import sources as study_sources
 from fiac_survival.study.project import Layout
 from fiac_survival.study.release import Gate, Releasable
-from fiac_survival.study.sources import (
-    StudySources,
-    given_folders,
-    read_folders,
-    simulate_sources,
-)
 
 
 class StudyRun:
@@ -137,42 +132,42 @@ class StudyRun:
         *,
         parameters: Mapping[str, Any],
         sources: Mapping[str, str],
-    ) -> StudySources:
-        """Simulate sources while the study runs, unless ``--data`` has a folder for each of them.
+    ) -> study_sources.StudySources:
+        """Simulate sources, unless ``--data`` has a folder for each.
 
         Parameters
         ----------
         make : callable
-            The simulator: takes the parameters and ``seed``, which is the protocol's.
+            The simulator: takes the parameters and ``seed``, the protocol's.
         parameters : mapping
-            Its parameters; they stand in the record.
+            Its parameters.
         sources : mapping of str to str
-            For each source of the protocol, the attribute of what the simulator returns that has its
-            tables.
+            For each source of the protocol, the attribute of the result that has its tables.
 
         Returns
         -------
         StudySources
-            A cohort a source, and what the simulator returned (None where folders were given).
+            Cohorts, and what the simulator returned (None where folders were given).
 
         Raises
         ------
-        ProtocolError
-            If a simulated source is not declared as such.
         DataError
-            If some of the folders are missing, or all are and the sources are not simulated.
+            If folders are missing.
         """
         about = [self.protocol.source(name) for name in sources]
-        given = given_folders(about, self._data)
+        names, given = (
+            ", ".join(s.label for s in about),
+            study_sources.given_folders(about, self._data),
+        )
         if given is None:
-            with self._progress.step(f"simulating {', '.join(s.label for s in about)}"):
-                found, records = simulate_sources(
+            with self._progress.step(f"simulating {names}"):
+                found, records = study_sources.simulate_sources(
                     make, parameters, self.protocol.seed, sources, self.engine
                 )
             self.seeds_used["simulation"] = self.protocol.seed
         else:
-            with self._progress.step(f"reading {', '.join(s.label for s in about)}"):
-                found, records = read_folders(about, given, self.engine)
+            with self._progress.step(f"reading {names}"):
+                found, records = study_sources.read_folders(about, given, self.engine)
         self.data_used += records
         return found
 
@@ -201,12 +196,12 @@ class StudyRun:
         Parameters
         ----------
         text : str
-            What is being done.
+            What is done within the block.
 
         Yields
         ------
         None
-            The step runs within the block.
+            Nothing.
         """
         with self._progress.step(text):
             yield

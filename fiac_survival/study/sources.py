@@ -228,8 +228,8 @@ def simulate_sources(
     records : list of dict
         For the record of the run, one a source.
     """
-    found = make(**parameters, seed=seed)
     name, plain = simulator_name(make), {k: _plain(v) for k, v in parameters.items()}
+    found = make(**parameters, seed=seed)
     written = ", ".join([*(f"{key}={value}" for key, value in plain.items()), f"seed={seed}"])
     cohorts, records = {}, []
     for source, attribute in sources.items():
