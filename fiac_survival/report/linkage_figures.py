@@ -104,7 +104,13 @@ def _cloud(axes: Axes, table: pd.DataFrame, column: str, colour: str, target: fl
     x = sizes + 0.6 * (rank / np.maximum(many - 1, 1) - 0.5) * (many > 1)
     floor = FLOOR if float(np.nanmedian(share)) > 90.0 and np.nanmin(share) < FLOOR else 0.0
     low = share < floor
-    look = {"color": GREY, "alpha": 0.4, "markersize": 5, "linewidth": 0, "clip_on": False}
+    look: dict[str, Any] = {
+        "color": GREY,
+        "alpha": 0.4,
+        "markersize": 5,
+        "linewidth": 0,
+        "clip_on": False,
+    }
     axes.plot(x[~low], share[~low], "o", **look)
     axes.plot(x[low], np.full(low.sum(), floor), "v", **look)
     top = table.groupby("n_identifiers")[column].max()

@@ -85,7 +85,7 @@ def test_published_keys_lose_persons_in_a_large_file_but_not_precision():
     precision, recall, estimated = np.mean(found, axis=0)
     assert precision >= 0.98
     assert 0.65 < recall < 0.85
-    assert abs(precision - estimated) < 0.04
+    assert estimated - 0.02 < precision < estimated + 0.06
 
 
 # --- twins, shared hospitals, duplicates, nobody --------------------------------------------------
@@ -204,6 +204,8 @@ def test_cohorts_and_engine_tables(small, linked):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the session leaves sockets to Python
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_spark_gives_what_duckdb_gives(small, linked, tmp_path):
     import shutil
 
