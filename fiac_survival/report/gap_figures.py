@@ -296,8 +296,8 @@ def decomposition_figure(
         low, high = _waterfall(axes, part, digits)
         spread = max(high - low, 1e-9)
         axes.set_ylim(low - 0.18 * spread, high + 0.16 * spread)
-        labels = [wrapped(str(text), 0.86 * width / len(part), 11.5) for text in part["label"]]
-        axes.set_xticks(range(len(part)), labels, fontsize=11.5)
+        labels = [wrapped(str(text), 0.86 * width / len(part), 13) for text in part["label"]]
+        axes.set_xticks(range(len(part)), labels, fontsize=13)
         axes.tick_params(axis="x", length=0)
         axes.set_title(wrapped(str(panel), 0.9 * width, 16, bold=True), fontsize=16)
         if k == 0:
@@ -331,9 +331,9 @@ def _waterfall(axes: Axes, part: pd.DataFrame, digits: int) -> tuple[float, floa
                     linewidth=4, solid_capstyle="butt",
                 )  # fmt: skip
                 ends += [previous + r.smallest, previous + r.largest]
-        axes.text(
-            x, top, text, ha="center", va="bottom", fontsize=13.5, weight="bold",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.0},
+        axes.annotate(
+            text, (x, top), xytext=(0, 5), textcoords="offset points", ha="center", va="bottom",
+            fontsize=15, weight="bold",
         )  # fmt: skip
         if x + 1 < len(part):
             axes.plot([x + 0.31, x + 0.69], [level, level], color=GREY, linewidth=1)

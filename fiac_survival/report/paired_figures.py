@@ -216,7 +216,8 @@ def _lines(axes: Axes, part: pd.DataFrame) -> None:
             r.difference, color=PURPLE if bias else GREY, linewidth=2.2,
             linestyle="-" if bias else (0, (4, 3)),
         )  # fmt: skip
+        text = f"{r.label}\n{r.difference:.0f}".replace("-", "\u2212")
         axes.text(
-            1.015, r.difference, f"{r.label}\n{r.difference:.0f}", transform=axes.get_yaxis_transform(),
-            va="center", fontsize=13, linespacing=1.15, color=PURPLE if bias else BLACK,
+            1.015, r.difference, text, transform=axes.get_yaxis_transform(), va="center", fontsize=13,
+            linespacing=1.15, color=PURPLE if bias else BLACK,
         )  # fmt: skip

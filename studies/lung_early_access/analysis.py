@@ -259,7 +259,9 @@ def link(study: fs.study.StudyRun, forms: Side, claims: Side, truth: pd.DataFram
         "on sex, year and month of birth, with hospital, with department, or with both; a probabilistic "
         "model is held against that.",
     )
-    keys = [eligible_keys(study, s) for s in (forms, claims)]
+    keys = [
+        study.engine.collect(s.cohort.linkage_key, order_by=["person"]) for s in (forms, claims)
+    ]
     with study.step("linkage by passes"):
         found = fs.cohort.link(*keys, passes=PASSES, method="deterministic")
     with study.step("linkage by a model"):
@@ -272,6 +274,8 @@ def link(study: fs.study.StudyRun, forms: Side, claims: Side, truth: pd.DataFram
         "linkage_flow",
         found.table,
         title="How programme patients were found in the claims",
+        private_label="programme patients",
+        public_label="claims",
         caption="Programme patients linked by each pass, and those left.",
         alt="Bars: most patients are linked by the strictest pass, about one in six by none.",
     )
@@ -306,11 +310,6 @@ def link(study: fs.study.StudyRun, forms: Side, claims: Side, truth: pd.DataFram
     return found
 
 
-def eligible_keys(study: fs.study.StudyRun, s: Side) -> pd.DataFrame:
-    keys = study.engine.collect(s.cohort.linkage_key, order_by=["person"])
-    return keys[keys["person"].isin(s.table["person"])].reset_index(drop=True)
-
-
 def minimum(study: fs.study.StudyRun, keys: list[pd.DataFrame], truth: pd.DataFrame | None) -> None:
     with study.step("minimum data set"):
         found = fs.cohort.minimum_data_set(
@@ -322,6 +321,7 @@ def minimum(study: fs.study.StudyRun, keys: list[pd.DataFrame], truth: pd.DataFr
         "minimum_data_set",
         table,
         title="How few identifiers link the two sources?",
+        private_label="programme patients",
         rate_target=TARGETS["rate"],
         precision_target=TARGETS["precision"],
         precision_label="right links"
@@ -342,7 +342,10 @@ def minimum(study: fs.study.StudyRun, keys: list[pd.DataFrame], truth: pd.DataFr
 
 def linked_patients(forms: Side, claims: Side, linkage: Any) -> pd.DataFrame:
     """One row a linked pair, columns of the forms with _a, of the claims with _b."""
-    pairs = linkage.pairs[["private", "public"]].reset_index(drop=True)
+    pairs = linkage.pairs[["private", "public"]]
+    eligible = pairs["private"].isin(forms.table["person"])
+    eligible &= pairs["public"].isin(claims.table["person"])
+    pairs = pairs[eligible].reset_index(drop=True)
     a = forms.table.set_index("person").loc[pairs["private"]].reset_index()
     b = claims.table.set_index("person").loc[pairs["public"]].reset_index()
     out = pd.concat([a.add_suffix("_a"), b.add_suffix("_b")], axis=1)
@@ -502,7 +505,8 @@ def overall_survival(
         pd.DataFrame(drawn),
         title="Forms minus claims: is the difference within the margin?",
         note="Thin: 95 % interval. Thick: 90 % interval, which must lie inside the grey margin for "
-        "equivalence (circle: it does; cross: it does not). Bold: the protocol's comparison.",
+        "equivalence\n(circle: it does; cross: it does not). Bold: the protocol's comparison.",
+        ticks=4,
         caption="Differences between forms and claims with the equivalence margin, for linked patients "
         "as pairs, as strangers, weighted to the programme, and for all patients of each source.",
         alt="Paired intervals are several times narrower than those of strangers.",
@@ -780,15 +784,20 @@ def gaps(study: fs.study.StudyRun, forms: Side, claims: Side, linked: pd.DataFra
         "24. Inner steps have their mean effect over all orders; they add to the gap exactly.",
     )
     rmst = study.protocol.estimands[-1]
-    outer = []
+    outer: list[Any] = []
     for s, column in ((forms, "person_a"), (claims, "person_b")):
         found = one(s.outcome, rmst)
         who = all_ids(s.table["person"], linked[["id", column]])
         outer.append((found.estimate, pd.Series(found.influence, index=who)))
-    parts, drawn = [], []
-    for panel, steps, progression in (
-        ("Overall survival", OS_STEPS, False),
-        ("Progression-free (forms) to untreated (claims)", TFST_STEPS, True),
+    parts = []
+    for name, panel, steps, progression in (
+        ("decomposition_survival", "Overall survival", OS_STEPS, False),
+        (
+            "decomposition_next_treatment",
+            "From no progression (forms) to no next treatment (claims), or death",
+            TFST_STEPS,
+            True,
+        ),
     ):
         with study.step(f"decomposition, {panel.lower()}"):
             run = steps_of(study, linked, progression)
@@ -797,7 +806,17 @@ def gaps(study: fs.study.StudyRun, forms: Side, claims: Side, linked: pd.DataFra
         parts.append(
             found.table.assign(panel=panel, start=found.start, end=found.end, gap=found.gap)
         )
-        drawn += waterfall_rows(panel, found)
+        study.figure(
+            name,
+            "decomposition",
+            waterfall_rows(panel, found),
+            title="Where the gap between forms and claims comes from",
+            y_label="months of the first 24",
+            note="Line: 95 % interval of a contribution, within patients. Grey: its smallest and "
+            "largest effect over the orders of steps.",
+            caption=f"{panel}: contribution of each step to the gap between the two sources.",
+            alt="Waterfall from the forms' estimate to the claims'.",
+        )
     study.table(
         "decomposition",
         pd.concat(parts, ignore_index=True),
@@ -813,20 +832,9 @@ def gaps(study: fs.study.StudyRun, forms: Side, claims: Side, linked: pd.DataFra
         digits=dict.fromkeys(["contribution", "lower", "upper", "smallest", "largest"], 3),
         group_by="panel",
     )
-    study.figure(
-        "decomposition",
-        "decomposition",
-        pd.DataFrame(drawn),
-        title="From the forms' answer to the claims'",
-        y_label="months of the first 24",
-        note="Line: 95 % interval of a contribution, within patients. Grey: its smallest and largest "
-        "effect over the orders of steps.",
-        caption="Contribution of each step to the gap between the two sources.",
-        alt="Waterfall from the forms' estimate to the claims'.",
-    )
 
 
-def waterfall_rows(panel: str, found: fs.compare.Decomposition) -> list[dict[str, Any]]:
+def waterfall_rows(panel: str, found: fs.compare.Decomposition) -> pd.DataFrame:
     names = {"private: all to linked patients": "to linked patients"}
     names |= {"public: linked to all patients": "to all patients in claims"}
     blank = dict.fromkeys(["lower", "upper", "smallest", "largest"], np.nan)
@@ -844,7 +852,7 @@ def waterfall_rows(panel: str, found: fs.compare.Decomposition) -> list[dict[str
         for r in found.table.itertuples()
     ]
     rows.append({"kind": "level", "label": "claims", "value": found.end} | blank)
-    return [{"panel": panel} | row for row in rows]
+    return pd.DataFrame([{"panel": panel} | row for row in rows])
 
 
 # --- treatment and its sequel -----------------------------------------------------------------------
@@ -1156,58 +1164,57 @@ def packets(study: fs.study.StudyRun, claims: Side) -> None:
     study.section(
         "When rows may not leave",
         "All claims patients, aged 65 or more against younger, in two regions: each region sends a "
-        "packet. Without disclosure control the packets give what the rows give; with it they give "
-        "bounds that hold it.",
+        "packet. Without disclosure control the packets give what the rows give. Under the rule of no "
+        "count from 1 to 10 they give bounds, or are refused where too little happened in an arm.",
     )
     old = (claims.table["age"] >= 65).to_numpy()
     south = claims.table["department"].astype(str).to_numpy() >= "45"
-    y = claims.outcome
     rows = []
     for profile in ("none", "snds"):
         release = study.protocol.release.model_copy(update={"profile": profile})
         protocol = study.protocol.model_copy(update={"release": release})
-        made = [
-            fs.compare.SitePacket.build(
-                y.take(np.flatnonzero(here)),
-                old[here],
-                site=site,
-                role="public",
-                protocol=protocol,
-                protocol_sha256=fs.core.files.sha256_text(protocol.model_dump_json()),
-            )
-            for site, here in (("north", ~south), ("south", south))
-        ]
-        pooled = fs.compare.pool_packets(made, protocol).table.set_index("estimand")
+        said, pooled = "released", pd.DataFrame()
+        try:
+            made = [
+                fs.compare.SitePacket.build(
+                    claims.outcome.take(np.flatnonzero(here)),
+                    old[here],
+                    site=site,
+                    role="public",
+                    protocol=protocol,
+                    protocol_sha256=fs.core.files.sha256_text(protocol.model_dump_json()),
+                )
+                for site, here in (("north", ~south), ("south", south))
+            ]
+            pooled = fs.compare.pool_packets(made, protocol).table.set_index("estimand")
+        except (fs.errors.DisclosureError, fs.errors.DataError) as refusal:
+            said = f"refused: {refusal.rule}"
         for estimand in study.protocol.estimands:
-            own = fs.compare.effect(y, old, measure=estimand.measure, tau=estimand.tau)
-            row = pooled.loc[estimand.name]
-            rows.append(
-                {
-                    "profile": profile,
-                    "estimand": estimand.name,
-                    "estimand_label": estimand.label,
-                    "rows": own.estimate,
-                    "packets": row["estimate"],
-                    "lowest": row["lowest"],
-                    "highest": row["highest"],
-                    "rows_std_error": own.std_error,
-                    "packets_std_error": row["std_error"],
-                    "inside": bool(row["lowest"] - 1e-9 <= own.estimate <= row["highest"] + 1e-9),
-                }
-            )
+            own = fs.compare.effect(claims.outcome, old, measure=estimand.measure, tau=estimand.tau)
+            row = {
+                "profile": profile,
+                "estimand": estimand.name,
+                "estimand_label": estimand.label,
+                "said": said,
+                "rows": own.estimate,
+                "rows_std_error": own.std_error,
+            }
+            for name in ("estimate", "std_error", "lowest", "highest"):
+                row[name] = np.nan if pooled.empty else pooled.loc[estimand.name, name]
+            rows.append(row)
     study.table(
         "packets",
         pd.DataFrame(rows),
         title="Two packets against the rows",
         columns={
             "estimand_label": "Difference in",
+            "said": "Packets",
             "rows": "From rows",
-            "packets": "From packets",
+            "estimate": "From packets",
             "lowest": "Lowest",
             "highest": "Highest",
-            "inside": "Rows inside",
         },
-        digits=dict.fromkeys(["rows", "packets", "lowest", "highest"], 4),
+        digits=dict.fromkeys(["rows", "estimate", "lowest", "highest"], 4),
         group_by="profile",
     )
 
@@ -1231,7 +1238,7 @@ def beside_published(
         "population and context only.",
     )
     used = linkage.passes[linkage.passes["used"]]["linked"].to_numpy(dtype=float)
-    n = len(forms.table)
+    n = len(linkage.frames[0])
     paired = survival[survival["primary"]].set_index("estimand")
     first = fs.compare.paired_agreement(linked["zero_a"], linked["zero_b"])
     pfs = fs.survival.kaplan_meier(progression_free(forms))
