@@ -284,7 +284,7 @@ def _persons(
     columns.require_length(second, "patient_public", len(public))
     codes, _ = columns.labels(np.concatenate([first, second]), "patient")
     own = [codes[: first.size], codes[first.size :]]
-    return own, int(np.intersect1d(*own).size)
+    return own, int(np.intersect1d(own[0], own[1]).size)
 
 
 def _curve(y: Outcome, at: Floats) -> tuple[Floats, Floats]:

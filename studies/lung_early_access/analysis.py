@@ -421,7 +421,7 @@ def overall_survival(
     level = 0.95
     study.section(
         "Overall survival",
-        "The same patients in both sources: what differs between the sources is compared within "
+        f"{len(linked)} linked patients are observed in both sources. What differs is compared within "
         "patients, and the covariance of the two estimates is taken into account.",
     )
     y = {name: outcome_of(linked, name) for name in "ab"}
