@@ -131,7 +131,7 @@ def _row_labels(
 
 
 @house_style()
-def agreement_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figure:
+def agreement_figure(table: pd.DataFrame, *, title: str, note: str = "", ticks: int = 5) -> Figure:
     """Draw differences between two sources against the equivalence margin.
 
     Parameters
@@ -142,6 +142,8 @@ def agreement_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figu
         primary (bool).
     title, note : str
         Title, and a line below.
+    ticks : int, default 5
+        Most intervals between ticks.
 
     Returns
     -------
@@ -182,7 +184,7 @@ def agreement_figure(table: pd.DataFrame, *, title: str, note: str = "") -> Figu
                 zorder=4,
             )
         axes.set(xlim=(-reach, reach), ylim=(len(methods) - 0.5, -0.5), xlabel=part["unit"].iloc[0])
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(ticks))
         axes.set_yticks(range(len(methods)), methods if k == 0 else [""] * len(methods))
         axes.tick_params(axis="y", length=0)
         if k == 0:

@@ -44,6 +44,7 @@ def minimum_data_set_curve(
     rate_target: float | None = None,
     precision_target: float | None = None,
     precision_label: str = "precision",
+    private_label: str = "private persons",
 ) -> Figure:
     """Draw rate and precision of every subset of identifiers against its size.
 
@@ -57,6 +58,8 @@ def minimum_data_set_curve(
         Drawn as lines.
     precision_label : str, default "precision"
         What the precision is of, e.g. "precision against the full set".
+    private_label : str, default "private persons"
+        Who is linked.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def minimum_data_set_curve(
     best = _labelled(table)
     for row, (column, label, target, colour) in enumerate(
         (
-            ("rate", "linked, % of private persons", rate_target, BLUE),
+            ("rate", f"linked, % of {private_label}", rate_target, BLUE),
             ("precision", f"{precision_label}, %", precision_target, VERMILLION),
         )
     ):
@@ -168,7 +171,13 @@ def _list(axes: Axes, best: pd.DataFrame, total: int) -> None:
 
 
 @house_style()
-def linkage_flow_figure(table: pd.DataFrame, *, title: str) -> Figure:
+def linkage_flow_figure(
+    table: pd.DataFrame,
+    *,
+    title: str,
+    private_label: str = "private persons",
+    public_label: str = "public file",
+) -> Figure:
     """Draw how the private persons came to be linked.
 
     Parameters
@@ -177,6 +186,8 @@ def linkage_flow_figure(table: pd.DataFrame, *, title: str) -> Figure:
         kind, step, n, share: the table of a linkage.
     title : str
         Title.
+    private_label, public_label : str
+        Who is linked, and to whom.
 
     Returns
     -------
@@ -214,9 +225,11 @@ def linkage_flow_figure(table: pd.DataFrame, *, title: str) -> Figure:
             begun += r.n
     axes.set_yticks([-k for k in range(len(bars))])
     size = 12.0 if len(bars) <= 12 else 9.0
-    axes.set_yticklabels([_words(r) for r in records(bars)], fontsize=size, linespacing=1.0)
+    axes.set_yticklabels(
+        [_words(r, private_label) for r in records(bars)], fontsize=size, linespacing=1.0
+    )
     axes.set_xlim(0, 1.17 * total)
-    axes.set_xlabel(_footing(table))
+    axes.set_xlabel(_footing(table, private_label, public_label))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return figure
@@ -229,19 +242,21 @@ def _amount(axes: Axes, r: Any, left: float, y: float, total: int) -> None:
     axes.text(left + r.n + 0.012 * total, y, text, va="center", fontsize=13)
 
 
-def _words(r: Any) -> str:
+def _words(r: Any, private: str) -> str:
     text = r.step.replace("_", " ")
+    if text == "private persons":
+        text = private
     if r.kind == "pass":
         text = f"agree on {text}"
     return "\n".join(textwrap.wrap(text, 54))
 
 
-def _footing(table: pd.DataFrame) -> str:
+def _footing(table: pd.DataFrame, private: str, public_label: str) -> str:
     """Say what stands beside the private persons."""
-    said = ["private persons"]
+    said = [private]
     public = table.loc[table["step"] == "public persons", "n"]
     if len(public):
-        said.append(f"public file: {int(public.iloc[0]):,} persons".replace(",", "\u202f"))
+        said.append(f"{public_label}: {int(public.iloc[0]):,} persons".replace(",", "\u202f"))
     compared = table.loc[table["kind"] == "candidates", "n"]
     if len(compared):
         said.append(f"{int(compared.iloc[0]):,} pairs compared".replace(",", "\u202f"))

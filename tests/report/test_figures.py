@@ -173,6 +173,90 @@ TABLES = {
         ),
         {"title": "T", "x_label": "Months", "residual_label": "Residual"},
     ),
+    "paired_survival": (
+        pd.DataFrame(
+            {
+                "panel": ["Survival"] * 3 + ["Progression"] * 3,
+                "private_label": "Forms",
+                "public_label": "Claims",
+                "time": [0.0, 5.0, 10.0] * 2,
+                "private": [1.0, 0.7, 0.4] * 2,
+                "private_lower": [1.0, 0.6, 0.3] * 2,
+                "private_upper": [1.0, 0.8, 0.5] * 2,
+                "public": [1.0, 0.72, 0.41] * 2,
+                "public_lower": [1.0, 0.6, 0.3] * 2,
+                "public_upper": [1.0, 0.8, 0.5] * 2,
+                "difference": [0.0, -0.02, -0.01] * 2,
+                "lower": [0.0, -0.04, -0.03] * 2,
+                "upper": [0.0, 0.0, 0.01] * 2,
+                "band_lower": [0.0, -0.05, -0.04] * 2,
+                "band_upper": [0.0, 0.01, 0.02] * 2,
+                "margin": 0.05,
+            }
+        ),
+        {"title": "T", "time_label": "Months", "survival_label": "S", "tick": 5.0, "note": "n"},
+    ),
+    "bland_altman": (
+        pd.DataFrame(
+            {
+                "panel": "Days",
+                "kind": ["patient"] * 3 + ["line"] * 3,
+                "label": [None] * 3 + ["bias", "lower limit", "upper limit"],
+                "mean": [10.0, 50.0, 90.0] + [None] * 3,
+                "difference": [1.0, -20.0, 4.0, -5.0, -31.0, 21.0],
+                "lower": [None] * 3 + [-9.0, -40.0, 15.0],
+                "upper": [None] * 3 + [-1.0, -22.0, 27.0],
+            }
+        ),
+        {"title": "T", "x_label": "x", "y_label": "y", "note": "n"},
+    ),
+    "ascertainment": (
+        pd.DataFrame(
+            {
+                "panel": "Deaths",
+                "part": ["patients"] * 4 + ["events"] * 4 + ["measure"],
+                "label": [
+                    *("both", "only private", "only public", "neither"),
+                    *("matched", "shifted", "missed", "extra", "kappa"),
+                ],
+                "value": [30.0, 1.0, 4.0, 65.0, 28.0, 2.0, 1.0, 4.0, 0.9],
+                "lower": [None] * 8 + [0.8],
+                "upper": [None] * 8 + [0.95],
+            }
+        ),
+        {"title": "T", "private_label": "forms", "public_label": "claims", "note": "n"},
+    ),
+    "ladder": (
+        pd.DataFrame(
+            {
+                "rule_label": ["forms", "forms", "claims", "claims"],
+                "censoring": ["last_activity", "cutoff"] * 2,
+                "n_event": [10, 10, 12, 12],
+                "estimate": [20.0, 20.5, 19.0, 20.1],
+                "lower": [19.0, 19.5, 18.0, 19.1],
+                "upper": [21.0, 21.5, 20.0, 21.1],
+                "difference": [0.0, 0.5, -1.0, 0.1],
+                "difference_lower": [0.0, 0.3, -1.2, -0.1],
+                "difference_upper": [0.0, 0.7, -0.8, 0.3],
+            }
+        ),
+        {"title": "T", "x_label": "months", "difference_label": "d", "note": "n"},
+    ),
+    "decomposition": (
+        pd.DataFrame(
+            {
+                "panel": "Survival",
+                "kind": ["level", "step", "step", "level"],
+                "label": ["forms", "deaths recorded", "end of follow-up", "claims"],
+                "value": [20.0, -0.5, 0.2, 19.7],
+                "lower": [None, -0.8, 0.1, None],
+                "upper": [None, -0.2, 0.3, None],
+                "smallest": [None, -0.6, 0.2, None],
+                "largest": [None, -0.4, 0.2, None],
+            }
+        ),
+        {"title": "T", "y_label": "months", "note": "n"},
+    ),
     "stacked_probability": (
         pd.DataFrame(
             {
