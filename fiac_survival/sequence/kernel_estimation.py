@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.core.results import Result
+from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.sequence.formulary import Formulary
 from fiac_survival.sequence.histories import DEATH, NEXT, Histories, Unit
+from fiac_survival.sequence.kernel_design import DEVIATIONS, Deviation
 from fiac_survival.sequence.kernel_fitting import Cells, Estimator, Fit, Form
 from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.model import SequenceModel
@@ -259,6 +261,7 @@ class KernelEstimate(Result):
         return calibration(self)
 
 
+@single_threaded_blas
 def estimate_kernels(
     lines: pd.DataFrame | Histories,
     formulary: Formulary | None = None,
@@ -267,6 +270,7 @@ def estimate_kernels(
     form: Form = "spline",
     knots: int = 4,
     pooling_sd: float = 0.5,
+    deviations: Sequence[Deviation] = DEVIATIONS,
     truncate: float | None = None,
     salvage_death: Any = None,
     unit: Unit = "days",
@@ -292,6 +296,9 @@ def estimate_kernels(
     pooling_sd : float, default 0.5
         Standard deviation of the normal prior of the deviations of regimens (log-odds): small values pool
         more.
+    deviations : sequence of {"regimen:line", "regimen:group", "group:line"}
+        Which two may deviate together from what each does by itself, pooled towards 0; the first two by
+        default.
     truncate : float, optional
         Quantile at which weights are cut; by default they are not.
     salvage_death : (G, T) float, optional
@@ -326,6 +333,8 @@ def estimate_kernels(
     (2, 3, 2, 2, 48)
     """
     require_choice(form, Form, "form")
+    for each in deviations:
+        require_choice(each, Deviation, "deviations")
     h = as_histories(lines, formulary, unit=unit, covariates=confounders, other=other)
     if knots < 2 or not 0 < pooling_sd < np.inf:
         raise DataError(
@@ -338,7 +347,9 @@ def estimate_kernels(
             values={"truncate": truncate},
             remedy="0.01 cuts at the 1st and 99th percentile",
         )
-    estimator = Estimator(h, confounders, form, knots, pooling_sd, truncate, salvage_death)
+    estimator = Estimator(
+        h, confounders, form, knots, pooling_sd, truncate, salvage_death, deviations
+    )
     fit = estimator.fit(np.ones(h.n_persons))
     return KernelEstimate(
         table=_support(h, estimator.weights, estimator.cells),
