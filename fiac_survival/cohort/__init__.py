@@ -15,6 +15,12 @@ from fiac_survival.cohort.examples import example_cohort
 from fiac_survival.cohort.line_accuracy import LineAccuracy, line_accuracy
 from fiac_survival.cohort.line_rules import LineRules
 from fiac_survival.cohort.lines import LinesOfTherapy, lines_of_therapy
+from fiac_survival.cohort.linkage import link
+from fiac_survival.cohort.linkage_bias import LinkageBias, LinkageWeights
+from fiac_survival.cohort.linkage_minimum import MinimumDataSet, minimum_data_set
+from fiac_survival.cohort.linkage_quality import LinkageQuality
+from fiac_survival.cohort.linkage_result import Linkage
+from fiac_survival.cohort.linkage_text import standardise_key
 from fiac_survival.cohort.omop import from_omop
 from fiac_survival.cohort.omop_source import OmopDefinitions
 from fiac_survival.cohort.phenotypes import Phenotype
@@ -53,6 +59,11 @@ __all__ = [
     "LineAccuracy",
     "LineRules",
     "LinesOfTherapy",
+    "Linkage",
+    "LinkageBias",
+    "LinkageQuality",
+    "LinkageWeights",
+    "MinimumDataSet",
     "OmopDefinitions",
     "Phenotype",
     "Quality",
@@ -75,8 +86,11 @@ __all__ = [
     "from_snds",
     "line_accuracy",
     "lines_of_therapy",
+    "link",
+    "minimum_data_set",
     "quality",
     "read",
     "read_regimens",
     "risk_table",
+    "standardise_key",
 ]

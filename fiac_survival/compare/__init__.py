@@ -19,6 +19,7 @@ from fiac_survival.compare.negative_controls import SystematicError, negative_co
 from fiac_survival.compare.packet import SitePacket
 from fiac_survival.compare.packet_pooling import PooledPackets, packet_agreement, pool_packets
 from fiac_survival.compare.paired import PairedAgreement, paired_agreement
+from fiac_survival.compare.paired_curves import PairedSurvival, one_arm, paired_survival
 from fiac_survival.compare.published_curves import ReconstructedCurve, reconstruct_curve
 from fiac_survival.compare.standardised import standardised_survival
 from fiac_survival.compare.unmeasured import (
@@ -42,6 +43,7 @@ __all__ = [
     "MatchingAdjusted",
     "Misclassification",
     "PairedAgreement",
+    "PairedSurvival",
     "PooledPackets",
     "ReconstructedCurve",
     "SitePacket",
@@ -62,8 +64,10 @@ __all__ = [
     "maic",
     "misclassified_events",
     "negative_controls",
+    "one_arm",
     "packet_agreement",
     "paired_agreement",
+    "paired_survival",
     "pool_packets",
     "reconstruct_curve",
     "standardised_survival",

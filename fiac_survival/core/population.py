@@ -258,6 +258,26 @@ class OutcomeDefinition(Section):
     events: list[OutcomeEvent] = []
 
 
+class FurtherOutcome(Section):
+    """An outcome beside the first, made by the analysis.
+
+    Attributes
+    ----------
+    name, label, definition : str
+        Short name, name on figures, and the definition in words.
+    unit : str
+        Unit of the margin.
+    margin : float or None
+        Largest difference between sources that counts as none.
+    """
+
+    name: Name
+    label: Text
+    definition: Text
+    unit: Text
+    margin: Annotated[float, Field(gt=0)] | None = None
+
+
 class FollowUp(Section):
     """Follow-up.
 

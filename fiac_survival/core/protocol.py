@@ -18,6 +18,7 @@ from fiac_survival.core.files import read_text, sha256_text
 from fiac_survival.core.population import (
     Criterion,
     FollowUp,
+    FurtherOutcome,
     Name,
     OutcomeDefinition,
     Section,
@@ -185,8 +186,8 @@ class Protocol(Section):
         How far it is.
     seed : int
         Root of all random streams.
-    sources, eligibility, variables, time_zero, strategies, outcome, follow_up, covariates, methods,
-    estimands, comparison, release
+    sources, eligibility, variables, time_zero, strategies, outcome, further_outcomes, follow_up,
+    covariates, methods, estimands, comparison, release
         The parts.
     labels : dict
         Names of columns for readers.
@@ -208,6 +209,7 @@ class Protocol(Section):
     time_zero: TimeZero
     strategies: Annotated[list[Strategy], Field(min_length=1)]
     outcome: OutcomeDefinition
+    further_outcomes: list[FurtherOutcome] = Field(default_factory=list)
     follow_up: FollowUp
     covariates: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
     methods: list[WeightingMethod] = Field(default_factory=list)
@@ -223,6 +225,7 @@ class Protocol(Section):
         sources = _unique("source", [s.name for s in self.sources])
         methods = _unique("method", [m.name for m in self.methods])
         _unique("estimand", [e.name for e in self.estimands])
+        _unique("further outcome", [o.name for o in self.further_outcomes])
         _unique("strategy", [s.name for s in self.strategies])
         _unique("variable", [v.name for v in self.variables])
         _unique("code of the outcome's events", [str(e.code) for e in self.outcome.events])
@@ -265,6 +268,32 @@ class Protocol(Section):
             From ``[labels]``, or the name itself.
         """
         return self.labels.get(column, column)
+
+    def further_outcome(self, name: str) -> FurtherOutcome:
+        """Find an outcome beside the first.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        FurtherOutcome
+            Its definition and margin.
+
+        Raises
+        ------
+        ProtocolError
+            If the protocol has no such outcome.
+        """
+        for outcome in self.further_outcomes:
+            if outcome.name == name:
+                return outcome
+        raise ProtocolError(
+            "the protocol must have the outcome",
+            values={"outcome": name, "known": [o.name for o in self.further_outcomes]},
+        )
 
     def source(self, name: str) -> Source:
         """Find a source.

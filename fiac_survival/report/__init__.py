@@ -10,6 +10,13 @@ from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.drawing import draw, draw_from_csv
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
+from fiac_survival.report.gap_figures import (
+    ascertainment_figure,
+    decomposition_figure,
+    ladder_figure,
+)
+from fiac_survival.report.linkage_figures import linkage_flow_figure, minimum_data_set_curve
+from fiac_survival.report.paired_figures import bland_altman_figure, paired_survival_figure
 from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
@@ -25,19 +32,26 @@ __all__ = [
     "adjusted_survival_figure",
     "agreement_figure",
     "alluvial_figure",
+    "ascertainment_figure",
     "attrition_figure",
+    "bland_altman_figure",
     "budget_table",
     "calibration_figure",
     "cost_growth_figure",
+    "decomposition_figure",
     "draw",
     "draw_from_csv",
     "extrapolation_figure",
     "forest_figure",
     "hazard_figure",
     "house_style",
+    "ladder_figure",
+    "linkage_flow_figure",
     "love_plot",
     "mark_simulated",
+    "minimum_data_set_curve",
     "overlap_figure",
+    "paired_survival_figure",
     "pathway_flows",
     "policy_map_figure",
     "policy_tree_figure",

@@ -20,6 +20,13 @@ from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
+from fiac_survival.report.gap_figures import (
+    ascertainment_figure,
+    decomposition_figure,
+    ladder_figure,
+)
+from fiac_survival.report.linkage_figures import linkage_flow_figure, minimum_data_set_curve
+from fiac_survival.report.paired_figures import bland_altman_figure, paired_survival_figure
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
 from fiac_survival.report.residual_figure import residual_figure
@@ -34,14 +41,21 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "adjusted_survival": adjusted_survival_figure,
     "agreement": agreement_figure,
     "alluvial": alluvial_figure,
+    "ascertainment": ascertainment_figure,
     "attrition": attrition_figure,
+    "bland_altman": bland_altman_figure,
     "calibration": calibration_figure,
     "cost_growth": cost_growth_figure,
+    "decomposition": decomposition_figure,
     "extrapolation": extrapolation_figure,
     "forest": forest_figure,
     "hazard": hazard_figure,
+    "ladder": ladder_figure,
+    "linkage_flow": linkage_flow_figure,
     "love_plot": love_plot,
+    "minimum_data_set": minimum_data_set_curve,
     "overlap": overlap_figure,
+    "paired_survival": paired_survival_figure,
     "policy_map": policy_map_figure,
     "policy_tree": policy_tree_figure,
     "probability_best": probability_best_figure,

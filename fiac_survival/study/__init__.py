@@ -3,6 +3,7 @@
 from fiac_survival.core.protocol import Protocol, read_protocol
 from fiac_survival.study.context import StudyRun
 from fiac_survival.study.project import Project, find_project
+from fiac_survival.study.sources import StudySources
 from fiac_survival.study.study import Study, load
 from fiac_survival.study.verification import Finding, Status, Verification
 
@@ -13,6 +14,7 @@ __all__ = [
     "Status",
     "Study",
     "StudyRun",
+    "StudySources",
     "Verification",
     "find_project",
     "load",

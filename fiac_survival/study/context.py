@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fiac_survival.core.released import read_table, write_table
 from fiac_survival.core.results import Result
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
+from fiac_survival.study import sources as study_sources
 from fiac_survival.study.project import Layout
 from fiac_survival.study.release import Gate, Releasable
 
@@ -125,6 +126,51 @@ class StudyRun:
             remedy="pass --data with the folder that holds it",
         )
 
+    def simulated(
+        self,
+        make: Callable[..., Any],
+        *,
+        parameters: Mapping[str, Any],
+        sources: Mapping[str, str],
+    ) -> study_sources.StudySources:
+        """Simulate sources, unless ``--data`` has a folder for each.
+
+        Parameters
+        ----------
+        make : callable
+            The simulator: takes the parameters and ``seed``, the protocol's.
+        parameters : mapping
+            Its parameters.
+        sources : mapping of str to str
+            For each source of the protocol, the attribute of the result that has its tables.
+
+        Returns
+        -------
+        StudySources
+            Cohorts, and what the simulator returned (None where folders were given).
+
+        Raises
+        ------
+        DataError
+            If folders are missing.
+        """
+        about = [self.protocol.source(name) for name in sources]
+        names, given = (
+            ", ".join(s.label for s in about),
+            study_sources.given_folders(about, self._data),
+        )
+        if given is None:
+            with self._progress.step(f"simulating {names}"):
+                found, records = study_sources.simulate_sources(
+                    make, parameters, self.protocol.seed, sources, self.engine
+                )
+            self.seeds_used["simulation"] = self.protocol.seed
+        else:
+            with self._progress.step(f"reading {names}"):
+                found, records = study_sources.read_folders(about, given, self.engine)
+        self.data_used += records
+        return found
+
     def stream(self, *names: str | int) -> np.random.Generator:
         """Make the random generator of one use, from the protocol's seed.
 
@@ -150,12 +196,12 @@ class StudyRun:
         Parameters
         ----------
         text : str
-            What is being done.
+            What is done within the block.
 
         Yields
         ------
         None
-            The step runs within the block.
+            Nothing.
         """
         with self._progress.step(text):
             yield

@@ -20,7 +20,17 @@ import fiac_survival as fs
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-HEAVY = ["matplotlib", "statsmodels", "sklearn", "sksurv", "ibis", "duckdb", "pyspark", "lifelines"]
+HEAVY = [
+    "matplotlib",
+    "statsmodels",
+    "sklearn",
+    "sksurv",
+    "ibis",
+    "duckdb",
+    "pyspark",
+    "lifelines",
+    "splink",
+]
 # conda-forge calls some packages otherwise.
 CONDA_NAMES = {
     "matplotlib": "matplotlib-base",

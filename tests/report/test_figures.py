@@ -31,6 +31,35 @@ SURVIVAL = pd.DataFrame(
     }
 )
 TABLES = {
+    "linkage_flow": (
+        pd.DataFrame(
+            {
+                "kind": [
+                    *("persons", "persons", "pass", "candidates"),
+                    *("probability", "ambiguous", "unlinked", "linked"),
+                ],
+                "step": [
+                    *("private persons", "public persons", "sex + birth_year", "pairs compared"),
+                    *("linked by the model", "several fit", "none fits", "linked"),
+                ],
+                "n": [450, 700, 380, 315000, 20, 5, 45, 400],
+                "share": [1.0, None, 0.84, None, 0.04, 0.01, 0.1, 0.89],
+            }
+        ),
+        {"title": "T"},
+    ),
+    "minimum_data_set": (
+        pd.DataFrame(
+            {
+                "identifiers": ["a", "b", "a + b", "a + c", "b + c", "a + b + c"],
+                "n_identifiers": [1, 1, 2, 2, 2, 3],
+                "rate": [0.1, 0.0, 0.6, 0.7, 0.2, 0.8],
+                "precision": [0.5, None, 0.99, 0.98, 0.97, 1.0],
+                "pareto": [True, False, True, True, False, True],
+            }
+        ),
+        {"title": "T", "rate_target": 0.8, "precision_target": 0.99},
+    ),
     "survival": (
         SURVIVAL,
         {"title": "T", "time_label": "Months", "survival_label": "S", "tick": 5.0},
