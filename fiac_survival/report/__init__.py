@@ -7,6 +7,12 @@ from fiac_survival.report.balance_figures import love_plot, overlap_figure
 from fiac_survival.report.budget_figure import budget_table, value_against_budget_figure
 from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
+from fiac_survival.report.decision_figures import (
+    gain_waterfall_figure,
+    published_figure,
+    sequence_values_figure,
+    tornado_figure,
+)
 from fiac_survival.report.drawing import draw, draw_from_csv
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
@@ -43,6 +49,7 @@ __all__ = [
     "draw_from_csv",
     "extrapolation_figure",
     "forest_figure",
+    "gain_waterfall_figure",
     "hazard_figure",
     "house_style",
     "ladder_figure",
@@ -56,13 +63,16 @@ __all__ = [
     "policy_map_figure",
     "policy_tree_figure",
     "probability_best_figure",
+    "published_figure",
     "regret_figure",
     "residual_figure",
     "save_figure",
     "sequence_index_figure",
+    "sequence_values_figure",
     "simulated_lines",
     "stacked_probability_figure",
     "state_occupation_figure",
     "survival_figure",
+    "tornado_figure",
     "value_against_budget_figure",
 ]

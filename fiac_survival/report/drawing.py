@@ -18,6 +18,12 @@ from fiac_survival.report.balance_figures import love_plot, overlap_figure
 from fiac_survival.report.budget_figure import value_against_budget_figure
 from fiac_survival.report.calibration_figure import calibration_figure
 from fiac_survival.report.cost_growth_figure import cost_growth_figure
+from fiac_survival.report.decision_figures import (
+    gain_waterfall_figure,
+    published_figure,
+    sequence_values_figure,
+    tornado_figure,
+)
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.gap_figures import (
@@ -49,6 +55,7 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "decomposition": decomposition_figure,
     "extrapolation": extrapolation_figure,
     "forest": forest_figure,
+    "gain_waterfall": gain_waterfall_figure,
     "hazard": hazard_figure,
     "ladder": ladder_figure,
     "linkage_flow": linkage_flow_figure,
@@ -59,12 +66,15 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "policy_map": policy_map_figure,
     "policy_tree": policy_tree_figure,
     "probability_best": probability_best_figure,
+    "published": published_figure,
     "regret": regret_figure,
     "residuals": residual_figure,
     "sequence_index": sequence_index_figure,
+    "sequence_values": sequence_values_figure,
     "stacked_probability": stacked_probability_figure,
     "state_occupation": state_occupation_figure,
     "survival": survival_figure,
+    "tornado": tornado_figure,
     "value_against_budget": value_against_budget_figure,
 }
 

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, require_choice
 from fiac_survival.core.results import Result
+from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.sequence.evaluators import Evaluator, Outcome
 from fiac_survival.sequence.formulary import Formulary
 from fiac_survival.sequence.histories import Histories, Unit
@@ -139,6 +140,7 @@ class Evaluation(Result):
         )
 
 
+@single_threaded_blas
 def evaluate(
     lines: pd.DataFrame | Histories,
     policy: Any,

@@ -87,6 +87,20 @@ def state_columns(h: Histories, rows: Ints) -> Floats:
     return np.column_stack([np.ones(rows.size), x[:, x.std(axis=0) > 0]])
 
 
+class _Patterns:
+    """Distinct rows of covariates: the likelihood needs each of them once."""
+
+    def __init__(self, x: Floats) -> None:
+        self.x, of_row = np.unique(x, axis=0, return_inverse=True)
+        self.of_row: Ints = of_row.ravel().astype(np.int64)
+
+    def counts(self, category: Ints, n_categories: int, weights: Floats) -> Floats:
+        """Add weights by pattern and category."""
+        size = len(self.x) * n_categories
+        place = self.of_row * n_categories + category
+        return np.bincount(place, weights=weights, minlength=size).reshape(-1, n_categories)
+
+
 class RegimenModel:
     """Model of the regimen given, line by line.
 
@@ -102,8 +116,8 @@ class RegimenModel:
         self.h = h
         extra = numeric_covariates(h.covariates, confounders)
         self.rows: list[Ints] = []
-        self.state: list[Floats] = []
         self.full: list[Floats] = []
+        self.patterns: list[tuple[_Patterns, _Patterns]] = []
         self.given: list[Ints] = []
         for line in range(h.formulary.lines):
             rows = np.flatnonzero(h.line == line)
@@ -114,15 +128,17 @@ class RegimenModel:
             if spread > 0:
                 parts.append(((before - before.mean()) / spread)[:, None])
             self.rows.append(rows)
-            self.state.append(state)
             self.full.append(np.column_stack(parts))
+            self.patterns.append((_Patterns(state), _Patterns(self.full[-1])))
             self.given.append(np.unique(h.regimen[rows]))
         self._starts: dict[tuple[int, bool], Floats] = {}
         self.fits: list[MultinomialFit | None] = [None] * h.formulary.lines
 
-    def _fit(self, line: int, x: Floats, weights: Floats, *, full: bool) -> MultinomialFit:
+    def _fit(self, line: int, weights: Floats, *, full: bool) -> MultinomialFit:
         given, rows = self.given[line], self.rows[line]
-        counts = (self.h.regimen[rows][:, None] == given[None]) * weights[rows, None]
+        place = np.searchsorted(given, self.h.regimen[rows])
+        x = self.patterns[line][full].x
+        counts = self.patterns[line][full].counts(place, given.size, weights[rows])
         ridge = np.full(x.shape[1], RIDGE)
         ridge[0] = 1e-8
         fit = fit_multinomial(
@@ -155,13 +171,12 @@ class RegimenModel:
             given = self.given[line]
             if rows.size == 0 or given.size < 2:
                 continue
-            x = self.full[line] if full else self.state[line]
-            fit = self._fit(line, x, weights, full=full)
+            fit = self._fit(line, weights, full=full)
             if full:
                 self.fits[line] = fit
-            p = probabilities(x, fit.coef)
-            place = np.searchsorted(given, self.h.regimen[rows])
-            out[rows] = p[np.arange(rows.size), place]
+            patterns = self.patterns[line][full]
+            p = probabilities(patterns.x, fit.coef)
+            out[rows] = p[patterns.of_row, np.searchsorted(given, self.h.regimen[rows])]
         return out
 
     def patient_scores(self) -> Floats:

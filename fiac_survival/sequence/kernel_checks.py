@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, survival_interval
+from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.sequence.histories import DEATH, Histories
 from fiac_survival.sequence.multinomial import fit_multinomial, probabilities
 from fiac_survival.sequence.solution import NOTE
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 NAMES = ("next line", "death")
 
 
+@single_threaded_blas
 def markov_check(estimate: KernelEstimate, level: float = 0.95) -> pd.DataFrame:
     """Test whether the length of the line before still matters, given the state.
 

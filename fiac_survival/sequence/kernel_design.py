@@ -3,7 +3,7 @@ r"""Design of the hazard model: what the log-odds of moving on and of death depe
 In line ℓ, on regimen a, in group g, at overlap level h, in step u:
 
 .. math:: \eta = \alpha + \sum_c\kappa_c 1(c\in a) + \delta_a + \lambda_\ell + \gamma_g + \omega_h
-          + \delta_{a\ell} + \delta_{ag} + B(u)^\top(\beta + \beta_\ell + \beta_a)
+          + \delta_{a\ell} + \delta_{ag} + \delta_{g\ell} + B(u)^\top(\beta + \beta_\ell + \beta_a)
 
 with B a restricted cubic spline in log u. The deviations δ and :math:`\beta_\ell,\beta_a` are pooled
 towards 0 by a normal prior; the main effects are free (but for a prior of standard deviation 30 that
@@ -12,7 +12,9 @@ keeps what the data leave open finite).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from numpy.typing import NDArray
 from fiac_survival.sequence.formulary import Formulary
 
 Floats = NDArray[np.float64]
+Deviation = Literal["regimen:line", "regimen:group", "group:line"]
+DEVIATIONS: tuple[Deviation, ...] = ("regimen:line", "regimen:group")
 Ints = NDArray[np.int64]
 WEAK = 1.0 / 30.0**2
 
@@ -87,12 +91,15 @@ class Design:
         Penalty of each column.
     seen : (p,) bool
         Columns that the data use; the others are left out.
+    deviations : tuple of str
+        Which of regimen:line, regimen:group and group:line deviate, in this order.
     """
 
     formulary: Formulary
     basis: Floats
     ridge: Floats
     seen: NDArray[np.bool_]
+    deviations: tuple[Deviation, ...] = DEVIATIONS
 
     def fixed_columns(self, line: Ints, regimen: Ints, group: Ints, level: Ints) -> Floats:
         """Columns that do not depend on the step.
@@ -105,9 +112,9 @@ class Design:
         Returns
         -------
         (n, p_fixed) float64
-            Intercept, classes, regimens, lines, groups, levels, regimen x line, regimen x group.
+            Intercept, classes, lines, groups, levels, regimens, deviations.
         """
-        return _fixed_columns(self.formulary, line, regimen, group, level)
+        return _fixed_columns(self.formulary, line, regimen, group, level, self.deviations)
 
     def time_columns(self, line: Ints, regimen: Ints) -> Floats:
         """Multipliers of the spline.
@@ -199,11 +206,23 @@ def _classes(f: Formulary, regimen: Ints) -> Floats:
     return (f.masks[regimen][:, None] >> np.arange(len(f.classes)) & 1).astype(np.float64)
 
 
-def _fixed_columns(f: Formulary, line: Ints, regimen: Ints, group: Ints, level: Ints) -> Floats:
+def _fixed_columns(
+    f: Formulary,
+    line: Ints,
+    regimen: Ints,
+    group: Ints,
+    level: Ints,
+    deviations: Sequence[Deviation],
+) -> Floats:
     n, n_regimens = len(line), len(f.regimens)
     by_line = _one_hot(line, f.lines, drop_first=True)
     by_group = _one_hot(group, len(f.groups), drop_first=True)
     by_regimen = _one_hot(regimen, n_regimens)
+    by = {"regimen": by_regimen, "line": by_line, "group": by_group}
+    together = []
+    for name in deviations:
+        one, other = (by[part] for part in name.split(":"))
+        together.append((one[:, :, None] * other[:, None, :]).reshape(n, -1))
     return np.column_stack(
         [
             np.ones(n),
@@ -212,8 +231,7 @@ def _fixed_columns(f: Formulary, line: Ints, regimen: Ints, group: Ints, level: 
             by_group,
             _one_hot(level, f.overlap_levels, drop_first=True),
             by_regimen,
-            (by_regimen[:, :, None] * by_line[:, None, :]).reshape(n, -1),
-            (by_regimen[:, :, None] * by_group[:, None, :]).reshape(n, -1),
+            *together,
         ]
     )
 
@@ -236,6 +254,7 @@ def make_design(
     event_steps: Ints,
     knots: int,
     pooling_sd: float,
+    deviations: Sequence[Deviation] = DEVIATIONS,
 ) -> Design:
     """Choose knots and columns for the cells that data have.
 
@@ -253,6 +272,8 @@ def make_design(
         Number of knots, at least 3; 2 means a straight line in log u.
     pooling_sd : float
         Standard deviation of the prior of the deviations.
+    deviations : sequence of {"regimen:line", "regimen:group", "group:line"}
+        Which there are.
 
     Returns
     -------
@@ -267,7 +288,11 @@ def make_design(
     basis = (basis - occupied.mean(axis=0)) / np.maximum(occupied.std(axis=0), 1e-9)
     n_regimens, n_lines, n_groups = len(f.regimens), f.lines - 1, len(f.groups) - 1
     n_free = 1 + len(f.classes) + n_lines + n_groups + f.overlap_levels - 1
-    n_pooled = n_regimens * (1 + n_lines + n_groups)
+    chosen: tuple[Deviation, ...] = tuple(d for d in get_args(Deviation) if d in deviations)
+    sizes = {"regimen": n_regimens, "line": n_lines, "group": n_groups}
+    n_pooled = n_regimens
+    for one, other in (name.split(":") for name in chosen):
+        n_pooled += sizes[one] * sizes[other]
     strong = 1.0 / pooling_sd**2
     q = basis.shape[1]
     ridge = np.concatenate(
@@ -279,6 +304,6 @@ def make_design(
         ]
     )
     ridge[0] = 1e-6  # nearly free, yet finite where an outcome never happens
-    bare = Design(f, basis, ridge, np.ones(ridge.size, dtype=np.bool_))
+    bare = Design(f, basis, ridge, np.ones(ridge.size, dtype=np.bool_), chosen)
     seen = np.asarray((np.abs(bare.of_cells(cell, step)) > 0).any(axis=0))
-    return Design(f, basis, ridge, seen)
+    return Design(f, basis, ridge, seen, chosen)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.core.seeds import stream
+from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.sequence.kernel_fitting import Estimator
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.multinomial import MultinomialFit
@@ -65,6 +66,7 @@ class KernelDraws:
             yield self.model.with_kernels(onward, death, after)
 
 
+@single_threaded_blas
 def draw_kernels(
     estimate: KernelEstimate,
     n: int,

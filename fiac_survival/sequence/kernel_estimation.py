@@ -12,7 +12,7 @@ earlier actions, their order or durations given (line, exposed classes, group);
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,29 +23,21 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.core.results import Result
+from fiac_survival.core.threads import single_threaded_blas
 from fiac_survival.sequence.formulary import Formulary
-from fiac_survival.sequence.histories import DEATH, NEXT, Histories, Unit
-from fiac_survival.sequence.kernel_fitting import Cells, Estimator, Fit, Form
+from fiac_survival.sequence.histories import Histories, Unit
+from fiac_survival.sequence.kernel_design import DEVIATIONS, Deviation
+from fiac_survival.sequence.kernel_fitting import Estimator, Fit, Form
 from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.relative_effects import RelativeEffects
 from fiac_survival.sequence.solution import NOTE
+from fiac_survival.sequence.support import SUPPORT_COLUMNS, effective_support, support_table
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.kernel_draws import KernelDraws, Resample
 
 Floats = NDArray[np.float64]
-SUPPORT_COLUMNS = (
-    "line",
-    "regimen",
-    "group",
-    "overlap",
-    "patients",
-    "ess",
-    "next",
-    "death",
-    "months",
-)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -82,7 +74,11 @@ class KernelEstimate(Result):
         return self.histories.formulary
 
     def supported(
-        self, *, min_ess: float = 20.0, min_events: float = 5.0
+        self,
+        *,
+        min_ess: float = 20.0,
+        min_events: float = 5.0,
+        together: Mapping[str, str] | None = None,
     ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
         """Say which cells the data support, and list what is left out.
 
@@ -92,6 +88,9 @@ class KernelEstimate(Result):
             Smallest effective sample size of a cell.
         min_events : float, default 5
             Smallest number of events (next line or death) of a cell.
+        together : mapping of str to str, optional
+            Groups to be counted with another one, as where the hazards have no deviations of a regimen by
+            group: every group of a pool has the support of the pool.
 
         Returns
         -------
@@ -99,11 +98,15 @@ class KernelEstimate(Result):
             The observed care mix is supported wherever its line has patients.
         excluded : DataFrame
             Cells that the formulary allows and the data do not support, with the reason.
+
+        Raises
+        ------
+        DataError
+            If a group to be counted with another is unknown.
         """
         f = self.formulary
         shape = (f.lines, len(f.regimens), len(f.groups), f.overlap_levels)
-        ess = self.table["ess"].to_numpy().reshape(shape)
-        events = (self.table["next"] + self.table["death"]).to_numpy().reshape(shape)
+        ess, events = effective_support(self.histories, self.weights, together or {})
         short = np.zeros(shape, dtype=np.bool_)
         if self.estimator.form == "product_limit":
             alive = 1.0 - (self.fit.next_prob + self.fit.death_prob).sum(axis=-1)
@@ -132,7 +135,12 @@ class KernelEstimate(Result):
         return supported, excluded.reset_index(drop=True)
 
     def model(
-        self, *, min_ess: float | None = 20.0, min_events: float = 5.0, effects: Any = None
+        self,
+        *,
+        min_ess: float | None = 20.0,
+        min_events: float = 5.0,
+        together: Mapping[str, str] | None = None,
+        effects: Any = None,
     ) -> SequenceModel:
         """Make the sequence model, with the regimens that the data support.
 
@@ -140,7 +148,7 @@ class KernelEstimate(Result):
         ----------
         min_ess : float or None, default 20
             As in :meth:`supported`; None takes the formulary as it is, whatever the support.
-        min_events : float, default 5
+        min_events, together
             As in :meth:`supported`.
         effects : RelativeEffects, optional
             External relative effects in place of the observed ones.
@@ -159,7 +167,7 @@ class KernelEstimate(Result):
         supported = None
         if min_ess is not None:
             self._require_followed_salvage()
-            supported = self.supported(min_ess=min_ess, min_events=min_events)[0]
+            supported = self.supported(min_ess=min_ess, min_events=min_events, together=together)[0]
         onward, death = self.fit.next_prob, self.fit.death_prob
         if effects is not None:
             onward, death, supported = effects.apply(self.formulary, onward, death, supported)
@@ -259,6 +267,7 @@ class KernelEstimate(Result):
         return calibration(self)
 
 
+@single_threaded_blas
 def estimate_kernels(
     lines: pd.DataFrame | Histories,
     formulary: Formulary | None = None,
@@ -267,6 +276,7 @@ def estimate_kernels(
     form: Form = "spline",
     knots: int = 4,
     pooling_sd: float = 0.5,
+    deviations: Sequence[Deviation] = DEVIATIONS,
     truncate: float | None = None,
     salvage_death: Any = None,
     unit: Unit = "days",
@@ -292,6 +302,9 @@ def estimate_kernels(
     pooling_sd : float, default 0.5
         Standard deviation of the normal prior of the deviations of regimens (log-odds): small values pool
         more.
+    deviations : sequence of {"regimen:line", "regimen:group", "group:line"}
+        Which two may deviate together from what each does by itself, pooled towards 0; the first two by
+        default.
     truncate : float, optional
         Quantile at which weights are cut; by default they are not.
     salvage_death : (G, T) float, optional
@@ -326,6 +339,8 @@ def estimate_kernels(
     (2, 3, 2, 2, 48)
     """
     require_choice(form, Form, "form")
+    for each in deviations:
+        require_choice(each, Deviation, "deviations")
     h = as_histories(lines, formulary, unit=unit, covariates=confounders, other=other)
     if knots < 2 or not 0 < pooling_sd < np.inf:
         raise DataError(
@@ -338,47 +353,16 @@ def estimate_kernels(
             values={"truncate": truncate},
             remedy="0.01 cuts at the 1st and 99th percentile",
         )
-    estimator = Estimator(h, confounders, form, knots, pooling_sd, truncate, salvage_death)
+    estimator = Estimator(
+        h, confounders, form, knots, pooling_sd, truncate, salvage_death, deviations
+    )
     fit = estimator.fit(np.ones(h.n_persons))
     return KernelEstimate(
-        table=_support(h, estimator.weights, estimator.cells),
+        table=support_table(h, estimator.weights, estimator.cells),
         fit=fit,
         histories=h,
         weights=estimator.weights,
         estimator=estimator,
         simulated=simulated or h.formulary.simulated,
         n_iter=fit.hazard.n_iter if fit.hazard else 0,
-    )
-
-
-def _support(h: Histories, weights: Floats, cells: Cells, least: int = 5) -> pd.DataFrame:
-    """Count what stands behind each cell."""
-    f = h.formulary
-    shape = (f.lines, len(f.regimens), len(f.groups), f.overlap_levels)
-    at = (h.line, h.regimen, h.group, h.level)
-    patients, total, square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    onward, death, followed = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
-    np.add.at(patients, at, 1.0)
-    np.add.at(total, at, weights)
-    np.add.at(square, at, weights**2)
-    np.add.at(onward, at, h.ending == NEXT)
-    np.add.at(death, at, h.ending == DEATH)
-    np.maximum.at(followed, at, np.minimum(h.steps, f.n_steps))
-    counts = cells.counts(np.ones(h.line.size))
-    months = np.zeros(shape)
-    months[tuple(counts.cell.T)] = (counts.at_risk >= least).sum(axis=1) * f.step_months
-    index = [axis.ravel() for axis in np.indices(shape)]
-    return pd.DataFrame(
-        {
-            "line": index[0] + 1,
-            "regimen": np.array(f.regimen_names)[index[1]],
-            "group": np.array(f.groups)[index[2]],
-            "overlap": index[3],
-            "patients": patients.ravel().astype(int),
-            "ess": (total**2 / np.where(square > 0, square, 1.0)).ravel(),
-            "next": onward.ravel().astype(int),
-            "death": death.ravel().astype(int),
-            "months": months.ravel(),
-            "followed": followed.ravel(),
-        }
     )

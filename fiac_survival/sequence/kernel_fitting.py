@@ -10,10 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError
+from fiac_survival.sequence.cell_likelihood import CellLikelihood
 from fiac_survival.sequence.histories import DEATH, NEXT, Histories
 from fiac_survival.sequence.indication import RegimenModel, indication_weights
-from fiac_survival.sequence.kernel_design import Design, make_design, spline_or_line
-from fiac_survival.sequence.multinomial import MultinomialFit, fit_multinomial, probabilities
+from fiac_survival.sequence.kernel_design import (
+    DEVIATIONS,
+    Design,
+    Deviation,
+    make_design,
+    spline_or_line,
+)
+from fiac_survival.sequence.multinomial import (
+    MultinomialFit,
+    fit_multinomial,
+    maximise,
+    probabilities,
+)
 from fiac_survival.sequence.step_counts import at_risk_of, weighted_counts
 
 Floats = NDArray[np.float64]
@@ -247,6 +259,8 @@ class Estimator:
         Quantile at which weights are cut.
     salvage_death : (G, T) float or None
         Given salvage kernel; estimated by default.
+    deviations : sequence of {"regimen:line", "regimen:group", "group:line"}
+        Deviations of the spline form.
     """
 
     def __init__(
@@ -258,6 +272,7 @@ class Estimator:
         pooling_sd: float,
         truncate: float | None,
         salvage_death: Any,
+        deviations: Sequence[Deviation] = DEVIATIONS,
     ) -> None:
         f = h.formulary
         self.h, self.form, self.truncate = h, form, truncate
@@ -279,8 +294,8 @@ class Estimator:
                 event_steps=events,
                 knots=knots,
                 pooling_sd=pooling_sd,
+                deviations=deviations,
             )
-            self.x = self.design.of_cells(counts.cell[row], step)
         self.salvage: Salvage | None = None
         self.given_salvage = None
         if salvage_death is not None:
@@ -325,13 +340,13 @@ class Estimator:
         counts = self.cells.counts(self.row_weights(of_person))
         hazard = None
         if self.design is not None:
-            stay = counts.at_risk - counts.onward - counts.death
-            table = np.stack([stay, counts.onward, counts.death], axis=-1)[self.occupied]
-            hazard = fit_multinomial(
-                self.x,
-                np.maximum(table, 0.0),
+            p = int(self.design.seen.sum())
+            hazard = maximise(
+                CellLikelihood(
+                    self.design, counts.cell, counts.at_risk, counts.onward, counts.death
+                ),
+                start.hazard.coef if start is not None and start.hazard else np.zeros((2, p)),
                 ridge=self.design.ridge[self.design.seen],
-                start=start.hazard.coef if start is not None and start.hazard else None,
                 what="hazard model",
             )
         salvage, after = None, self.given_salvage

@@ -77,6 +77,16 @@ class SimulatedClaims:
     truth: MyelomaLines
     simulated: bool = True
 
+    @property
+    def linked(self) -> dict[str, pd.DataFrame]:
+        """Canonical tables, the patient's group in `person`: as if linked with a clinical register."""
+        group = self.truth.person["group"].to_numpy()
+        return {
+            "person": self.person.assign(group=group),
+            "exposure": self.exposure,
+            "event": self.event,
+        }
+
     def write(self, folder: str | Path) -> None:
         """Write the tables as parquet, each whole or not at all, with a note that they are simulated.
 
