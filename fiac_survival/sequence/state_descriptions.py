@@ -180,7 +180,8 @@ def turbulence(spells: Spells) -> Floats:
     mean = spells.steps.sum(axis=1) / n
     variance = np.where(there, (spells.steps - mean[:, None]) ** 2, 0.0).sum(axis=1) / n
     largest = (n - 1.0) * (1.0 - mean) ** 2
-    return _log2_subsequences(spells) + np.log2((largest + 1.0) / (variance + 1.0))
+    out: Floats = _log2_subsequences(spells) + np.log2((largest + 1.0) / (variance + 1.0))
+    return out
 
 
 def _log2_subsequences(spells: Spells) -> Floats:
