@@ -2,16 +2,15 @@
 
 1,500 courses of 60 months in 6 states (``--full``: 6,000, without the plain loops), substitution costs
 between 1 and 2. The plain loops are the recurrence for one pair after the other. sequenzo (C++) is not a
-dependency: it asks for an older SciPy than the lock has, and for a dozen packages besides; install it in an
-environment of its own to have it in the table.
+dependency: it asks for an older SciPy than the lock has, and for a dozen packages besides; the table says
+"not installed" unless it is in the environment that runs this.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numba
 import numpy as np
@@ -19,6 +18,7 @@ import pandas as pd
 
 import fiac_survival as fs
 from benchmarks.harness import Contenders, Task
+from benchmarks.peers import where_installed
 
 N_STATES, LENGTH, INDEL = 6, 60, 1.0
 STATES = list("ABCDEF")
@@ -84,7 +84,7 @@ def contenders(n: int, *, plain: bool) -> Contenders:
     table = pd.DataFrame(np.array(STATES)[code])
     fs.sequence.state_sequence_distances(table.iloc[:20], substitution=cost, alphabet=STATES)
     plain_loops(code[:20], cost, INDEL)
-    out = {
+    out: dict[str, Callable[[], object] | None] = {
         "fiac_survival": lambda: (
             fs.sequence.state_sequence_distances(
                 table, substitution=cost, indel=INDEL, alphabet=STATES
@@ -93,8 +93,7 @@ def contenders(n: int, *, plain: bool) -> Contenders:
     }
     if plain:
         out["Numba loops, pair by pair"] = lambda: plain_loops(code, cost, INDEL)
-    if importlib.util.find_spec("sequenzo") is not None:
-        out["sequenzo"] = lambda: by_sequenzo(table, cost)
+    out["sequenzo"] = where_installed("sequenzo", lambda: by_sequenzo(table, cost))
     return out
 
 

@@ -30,7 +30,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import block_array, coo_array, csr_array, vstack
 
 from fiac_survival.core.errors import DisclosureError
-from fiac_survival.disclosure.audit import System, with_rests
+from fiac_survival.disclosure.audit import with_rests
+from fiac_survival.disclosure.feasible import System
 from fiac_survival.disclosure.outputs import Cell, LinearOutputs, Released, Sum
 from fiac_survival.disclosure.profiles import Profile
 

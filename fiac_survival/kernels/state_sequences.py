@@ -10,6 +10,8 @@ is one step for all of them, and the costs c(a, y_j) are laid out once for each 
 distances (of Hamming, and dynamic Hamming whose costs depend on time) are :math:`\sum_t c_t(x_t, y_t)`.
 The **longest common subsequence** is found by bits, 64 positions at a time (Hyyrö 2004): a word V holds
 where the number of matches does not grow; a state with matches M takes V to (V + (V & M)) | (V & ~M).
+The **common prefix** (or suffix) is counted state by state. **Spells** are matched like states, with
+what a spell of a state lasts beyond one step as a price of its own: see `spell_distances`.
 
 Each kernel fills rows of a table of distances; where row i stands is said by ``place``: the distance
 of i and j goes to ``out[place[i - first_row] + j]``. A condensed triangle, a part of it, and a block are
@@ -249,3 +251,117 @@ def subsequence_distances(
             for k in range(words):
                 common += np.int64(_ones(~grown[k]))
             out[place[i - first_row] + j] = indel * (length[i] + length[j] - 2 * common)
+
+
+@jit_parallel
+def prefix_distances(
+    code: Ints,
+    length: Ints,
+    from_the_end: bool,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    triangle: bool,
+    place: Ints,
+    out: Floats,
+) -> None:
+    """Count the steps of both sequences that are not in their common prefix, or suffix.
+
+    Parameters
+    ----------
+    code : (n, L) int
+        States.
+    length : (n,) int64
+        Lengths.
+    from_the_end : bool
+        The common suffix.
+    rows, columns, triangle, place, out
+        See `edit_distances`.
+    """
+    first_row, last_row = rows
+    first_column, last_column = columns
+    for p in prange(last_row - first_row):
+        i = first_row + p // 2 if p % 2 == 0 else last_row - 1 - p // 2
+        begin = first_column
+        if triangle:
+            begin = max(begin, i + 1)
+        for j in range(begin, last_column):
+            shorter = min(length[i], length[j])
+            common = 0
+            if from_the_end:
+                while (
+                    common < shorter
+                    and code[i, length[i] - 1 - common] == code[j, length[j] - 1 - common]
+                ):
+                    common += 1
+            else:
+                while common < shorter and code[i, common] == code[j, common]:
+                    common += 1
+            out[place[i - first_row] + j] = float(length[i] + length[j] - 2 * common)
+
+
+@jit_parallel
+def spell_distances(
+    state: Ints,
+    beyond: Floats,
+    spells: Ints,
+    cost: Floats,
+    indel: Floats,
+    expansion: float,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    triangle: bool,
+    place: Ints,
+    out: Floats,
+) -> None:
+    """Find the least costs of turning the spells of one sequence into those of the other.
+
+    With b what a spell lasts beyond one step and e the price of it, inserting or deleting a spell of
+    state a costs g(a) + e b; a spell becomes one of the same state for e |b - b'|, of another for
+    c(a, a') + e (b + b').
+
+    Parameters
+    ----------
+    state : (n, P) int
+        States of the spells, 0 .. K-1.
+    beyond : (n, P) float64
+        b.
+    spells : (n,) int64
+        How many spells.
+    cost : (K, K) float64
+        Substitution costs.
+    indel : (K,) float64
+        Costs of insertion and deletion.
+    expansion : float
+        e.
+    rows, columns, triangle, place, out
+        See `edit_distances`.
+    """
+    first_row, last_row = rows
+    first_column, last_column = columns
+    for p in prange(last_row - first_row):
+        i = first_row + p // 2 if p % 2 == 0 else last_row - 1 - p // 2
+        line = np.empty(state.shape[1] + 1)
+        begin = first_column
+        if triangle:
+            begin = max(begin, i + 1)
+        for j in range(begin, last_column):
+            line[0] = 0.0
+            for b in range(spells[j]):
+                line[b + 1] = line[b] + indel[state[j, b]] + expansion * beyond[j, b]
+            for a in range(spells[i]):
+                x, of_x = state[i, a], beyond[i, a]
+                delete = indel[x] + expansion * of_x
+                corner = line[0]
+                line[0] += delete
+                for b in range(spells[j]):
+                    y, of_y = state[j, b], beyond[j, b]
+                    above = line[b + 1]
+                    if x == y:
+                        here = corner + expansion * abs(of_x - of_y)
+                    else:
+                        here = corner + cost[x, y] + expansion * (of_x + of_y)
+                    here = min(here, above + delete)
+                    here = min(here, line[b] + indel[y] + expansion * of_y)
+                    corner = above
+                    line[b + 1] = here
+            out[place[i - first_row] + j] = line[spells[j]]

@@ -25,6 +25,10 @@ from fiac_survival.sequence.state_clusters import (
     cluster_state_sequences,
     discrepancy,
 )
+from fiac_survival.sequence.state_descriptions import (
+    StateDescription,
+    describe_state_sequences,
+)
 from fiac_survival.sequence.state_distances import (
     DistanceBlock,
     StateDistances,
@@ -54,9 +58,11 @@ __all__ = [
     "Solution",
     "SplitReport",
     "StateClusters",
+    "StateDescription",
     "StateDistances",
     "Uncertainty",
     "cluster_state_sequences",
+    "describe_state_sequences",
     "discrepancy",
     "estimate_kernels",
     "evaluate",

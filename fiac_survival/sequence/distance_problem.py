@@ -15,9 +15,11 @@ from fiac_survival.core.threads import numba_threads
 from fiac_survival.kernels.state_sequences import (
     edit_distances,
     positional_distances,
+    prefix_distances,
+    spell_distances,
     subsequence_distances,
 )
-from fiac_survival.sequence.state_codes import StateSequences
+from fiac_survival.sequence.state_codes import Spells, StateSequences
 from fiac_survival.sequence.substitution_costs import (
     check_costs,
     check_indel,
@@ -28,9 +30,10 @@ from fiac_survival.sequence.substitution_costs import (
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Method = Literal["om", "hamming", "lcs", "dhd"]
+Method = Literal["om", "hamming", "lcs", "dhd", "lcp", "rlcp", "omspell"]
 Normalise = Literal["none", "longer_length", "geometric_mean", "yujian_bo"]
 Substitution = Literal["constant", "transition_rates"]
+COMMON_PARTS = {"lcs", "lcp", "rlcp"}
 PAIRS_AT_ONCE = 1 << 25
 
 
@@ -43,13 +46,17 @@ class DistanceProblem:
     sequences : StateSequences
         Distinct sequences.
     method : str
-        "om", "hamming", "lcs" or "dhd".
+        One of `Method`.
     substitution : (K, K) or (L, K, K) float64 or None
-        Substitution costs; None for "lcs".
+        Substitution costs; None for "lcs", "lcp" and "rlcp".
     indel : (K,) float64 or None
         Costs of insertion and deletion; None where there are none.
     normalise : str
         How distances are scaled.
+    expansion_cost : float or None
+        What a spell's duration beyond one step costs, "omspell" only.
+    spells : Spells or None
+        The spells, their durations to the power asked for, "omspell" only.
     """
 
     sequences: StateSequences
@@ -57,6 +64,8 @@ class DistanceProblem:
     substitution: Floats | None
     indel: Floats | None
     normalise: Normalise
+    expansion_cost: float | None = None
+    spells: Spells | None = None
 
     def fill(
         self,
@@ -82,7 +91,11 @@ class DistanceProblem:
         """
         s = self.sequences
         sides = (rows, columns, triangle, place, out)
-        if self.substitution is None or self._is_subsequence():
+        if self.method in {"lcp", "rlcp"}:
+            prefix_distances(s.code, s.length, self.method == "rlcp", *sides)
+        elif self.spells is not None:
+            self._fill_spells(sides)
+        elif self.substitution is None or self._is_subsequence():
             step = 1.0 if self.indel is None else float(self.indel[0])
             subsequence_distances(s.code, s.length, len(s.alphabet), step, *sides)
         elif self.indel is None:
@@ -91,6 +104,14 @@ class DistanceProblem:
         else:
             edit_distances(s.code, s.length, self.substitution, self.indel, *sides)
         self._scale(rows, columns, place, out, triangle)
+
+    def _fill_spells(self, sides: tuple[Any, ...]) -> None:
+        spells, costs, prices = self.spells, self.substitution, self.indel
+        if spells is None or costs is None or prices is None or self.expansion_cost is None:
+            raise AssertionError("omspell has spells and all costs")
+        spell_distances(
+            spells.state, spells.beyond, spells.count, costs, prices, self.expansion_cost, *sides
+        )
 
     def _is_subsequence(self) -> bool:
         """Whether a substitution is never cheaper than a deletion and an insertion, of one cost."""
@@ -202,6 +223,8 @@ def make_problem(
     substitution_cost: float | None,
     indel: Any,
     normalise: Normalise,
+    expansion_cost: float | None = None,
+    duration_power: float | None = None,
 ) -> DistanceProblem:
     """Check the options of a method and make its costs.
 
@@ -209,7 +232,7 @@ def make_problem(
     ----------
     sequences : StateSequences
         Distinct sequences.
-    method, substitution, substitution_cost, indel, normalise
+    method, substitution, substitution_cost, indel, normalise, expansion_cost, duration_power
         See :func:`fiac_survival.sequence.state_sequence_distances`.
 
     Returns
@@ -227,26 +250,18 @@ def make_problem(
     require_choice(normalise, Normalise, "normalise")
     if method in {"hamming", "dhd"}:
         _require_equal_lengths(sequences, method)
-    if method == "lcs":
+    if method in COMMON_PARTS:
         _refuse("substitution", substitution, method)
         _refuse("substitution_cost", substitution_cost, method)
-    if method != "om":
+    if method not in {"om", "omspell"}:
         _refuse("indel", indel, method)
-    if normalise == "geometric_mean" and method != "lcs":
-        raise DataError(
-            "normalise='geometric_mean' belongs to method='lcs'",
-            values={"method": method},
-            remedy="choose 'longer_length'",
-        )
-    if normalise == "yujian_bo" and method not in {"om", "lcs"}:
-        raise DataError(
-            "normalise='yujian_bo' needs insertions and deletions",
-            values={"method": method},
-            remedy="choose 'longer_length'",
-        )
+    if method != "omspell":
+        _refuse("expansion_cost", expansion_cost, method)
+        _refuse("duration_power", duration_power, method)
+    _check_scale(method, normalise)
     costs = _costs(sequences, method, substitution, substitution_cost)
     prices = None
-    if method == "om" and costs is not None:
+    if method in {"om", "omspell"} and costs is not None:
         prices = check_indel(1.0 if indel is None else indel, costs, sequences.alphabet)
         if normalise == "yujian_bo" and (prices != prices[0]).any():
             raise DataError(
@@ -254,7 +269,36 @@ def make_problem(
                 values={"indel": prices.tolist()},
                 remedy="pass one number as indel",
             )
-    return DistanceProblem(sequences, method, costs, prices, normalise)
+    if method != "omspell":
+        return DistanceProblem(sequences, method, costs, prices, normalise)
+    expansion = 0.5 if expansion_cost is None else expansion_cost
+    power = 1.0 if duration_power is None else duration_power
+    for name, value in (("expansion_cost", expansion), ("duration_power", power)):
+        if not (np.isfinite(value) and value >= 0):
+            raise DataError(f"{name} must be finite and at least 0", values={name: value})
+    spells = sequences.spells(power=power)
+    return DistanceProblem(sequences, method, costs, prices, normalise, float(expansion), spells)
+
+
+def _check_scale(method: Method, normalise: Normalise) -> None:
+    if normalise != "none" and method == "omspell":
+        raise DataError(
+            "distances between spells are not normalised",
+            values={"normalise": normalise},
+            remedy="leave it out",
+        )
+    if normalise == "geometric_mean" and method not in COMMON_PARTS:
+        raise DataError(
+            "normalise='geometric_mean' belongs to method='lcs', 'lcp' and 'rlcp'",
+            values={"method": method},
+            remedy="choose 'longer_length'",
+        )
+    if normalise == "yujian_bo" and method not in {"om", *COMMON_PARTS}:
+        raise DataError(
+            "normalise='yujian_bo' needs insertions and deletions",
+            values={"method": method},
+            remedy="choose 'longer_length'",
+        )
 
 
 def _costs(
@@ -263,9 +307,9 @@ def _costs(
     k = len(sequences.alphabet)
     shape: tuple[int, ...]
     match method:
-        case "lcs":
+        case "lcs" | "lcp" | "rlcp":
             return None
-        case "om":
+        case "om" | "omspell":
             usual, shape, default = 2.0, (k, k), "constant"
         case "hamming":
             usual, shape, default = 1.0, (k, k), "constant"

@@ -18,6 +18,28 @@ MAX_STATES = 250
 
 
 @dataclass(frozen=True, eq=False)
+class Spells:
+    """Sequences as spells: uninterrupted stays in a state.
+
+    Attributes
+    ----------
+    state : (u, P) uint8
+        States of the spells; 0 beyond a sequence's last.
+    steps : (u, P) int64
+        How many steps each lasts; 0 beyond.
+    beyond : (u, P) float64
+        steps**power - 1; 0 beyond.
+    count : (u,) int64
+        How many spells each sequence has.
+    """
+
+    state: NDArray[np.uint8]
+    steps: Ints
+    beyond: NDArray[np.float64]
+    count: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class StateSequences:
     """Distinct sequences in the order in which they first occur.
 
@@ -48,6 +70,32 @@ class StateSequences:
     def size(self) -> int:
         """Number of distinct sequences."""
         return int(self.length.size)
+
+    def spells(self, *, power: float = 1.0) -> Spells:
+        """Put equal states in a row together.
+
+        Parameters
+        ----------
+        power : float, default 1.0
+            Of durations in ``beyond``.
+
+        Returns
+        -------
+        Spells
+            Of the distinct sequences.
+        """
+        inside = np.arange(self.code.shape[1]) < self.length[:, None]
+        starts = inside.copy()
+        starts[:, 1:] &= self.code[:, 1:] != self.code[:, :-1]
+        count = starts.sum(axis=1).astype(np.int64)
+        place = np.cumsum(starts, axis=1) - 1
+        row, step = np.nonzero(inside)
+        steps = np.zeros((self.size, int(count.max())), dtype=np.int64)
+        np.add.at(steps, (row, place[row, step]), 1)
+        state = np.zeros(steps.shape, dtype=np.uint8)
+        state[row, place[row, step]] = self.code[row, step]
+        beyond = np.where(steps > 0, steps.astype(np.float64) ** power - 1.0, 0.0)
+        return Spells(state, steps, beyond, count)
 
     def table(self) -> pd.DataFrame:
         """Describe the distinct sequences.

@@ -1,4 +1,4 @@
-r"""How unlike courses of states are: optimal matching, Hamming, dynamic Hamming, common subsequences.
+r"""How unlike courses of states are: optimal matching, Hamming, common parts, spells.
 
 For sequences x and y of states, with c(a, b) the cost of substituting a by b and g of an insertion or a
 deletion:
@@ -7,7 +7,12 @@ deletion:
   Wunsch 1970; Abbott and Forrest 1986).
 - ``"hamming"``: :math:`\sum_t c(x_t, y_t)`, equal lengths (Hamming 1950).
 - ``"dhd"``: :math:`\sum_t c_t(x_t, y_t)` with costs that depend on time (Lesnard 2010).
-- ``"lcs"``: |x| + |y| − 2·(length of the longest common subsequence) (Elzinga 2008).
+- ``"lcs"``: |x| + |y| − 2·(length of the longest common subsequence); ``"lcp"`` and ``"rlcp"``: of the
+  longest common prefix, and of the longest common suffix (Elzinga 2008).
+- ``"omspell"``: the least cost of turning the spells of x into those of y (Studer and Ritschard 2016). With
+  :math:`b=t^p-1` for a spell of t steps, p the power of durations and e the cost of expansion, inserting or
+  deleting a spell of state a costs :math:`g+e\,b`, replacing it :math:`e\,|b-b'|` by a spell of the same
+  state and :math:`c(a,a')+e\,(b+b')` by one of another.
 
 Costs from transition rates: see `fiac_survival.sequence.substitution_costs`. Rows with the same sequence
 are compared once. With u distinct sequences the condensed table has u (u − 1) / 2 numbers in the order of
@@ -227,6 +232,8 @@ def state_sequence_distances(
     substitution_cost: float | None = None,
     indel: Any = None,
     normalise: Normalise = "none",
+    expansion_cost: float | None = None,
+    duration_power: float | None = None,
     alphabet: Sequence[Any] | None = None,
     keep: Literal["memory", "nothing"] | Path = "memory",
     threads: int | None = None,
@@ -237,20 +244,25 @@ def state_sequence_distances(
     ----------
     states : DataFrame, 2-D array or list of sequences
         One row a sequence; in a table missing values at the end of a row are beyond its end.
-    method : {"om", "hamming", "lcs", "dhd"}
-        Optimal matching, Hamming, longest common subsequence, dynamic Hamming.
+    method : {"om", "hamming", "lcs", "dhd", "lcp", "rlcp", "omspell"}
+        Optimal matching, Hamming, longest common subsequence, dynamic Hamming, longest common prefix
+        and suffix, optimal matching of spells.
     substitution : "constant", "transition_rates" or array, optional
         Substitution costs, (K, K), or (L, K, K) for "dhd", in the alphabet's order. By default
         constant, for "dhd" from transition rates.
     substitution_cost : float, optional
-        The constant, or the number from which transition rates are taken: 2 for "om", 1 for
-        "hamming" with constant costs (2 with rates), 4 for "dhd".
+        The constant, or the number from which transition rates are taken: 2 for "om" and "omspell",
+        1 for "hamming" with constant costs (2 with rates), 4 for "dhd".
     indel : float, (K,) array or "auto", optional
-        Cost of insertion and deletion, "om" only: 1 by default; "auto" is half the largest
+        Cost of insertion and deletion, "om" and "omspell": 1 by default; "auto" is half the largest
         substitution cost.
     normalise : {"none", "longer_length", "geometric_mean", "yujian_bo"}
-        Divide by the longer length; 1 − (common subsequence) / √(|x||y|), "lcs" only; or
-        2d / (g|x| + g|y| + d) of Yujian and Bo (2007), "om" and "lcs".
+        Divide by the longer length; 1 − (common part) / √(|x||y|), "lcs", "lcp" and "rlcp" only; or
+        2d / (g|x| + g|y| + d) of Yujian and Bo (2007), these and "om". None of them for "omspell".
+    expansion_cost : float, optional
+        What a spell's duration beyond one step costs, "omspell" only: 0.5 by default.
+    duration_power : float, optional
+        Power p of durations, "omspell" only: 1 by default; 0 compares the order of spells alone.
     alphabet : sequence, optional
         The states; by default those that occur, sorted.
     keep : {"memory", "nothing"} or Path, default "memory"
@@ -276,7 +288,9 @@ def state_sequence_distances(
     ----------
     L. Lesnard, Setting cost in optimal matching to uncover contemporaneous socio-temporal patterns,
     Sociological Methods & Research 38 (2010). C. H. Elzinga, Sequence analysis: metric representations
-    of categorical time series (2008). H. Hyyrö, Bit-parallel LCS-length computation revisited (2004).
+    of categorical time series (2008). M. Studer and G. Ritschard, What matters in differences between
+    life trajectories, Journal of the Royal Statistical Society A 179 (2016). H. Hyyrö, Bit-parallel
+    LCS-length computation revisited (2004).
 
     Examples
     --------
@@ -286,6 +300,10 @@ def state_sequence_distances(
     array([2., 1., 3.])
     >>> fs.sequence.state_sequence_distances(courses[:2], method="hamming").condensed
     array([1.])
+    >>> fs.sequence.state_sequence_distances(courses, method="lcp").condensed
+    array([6., 1., 5.])
+    >>> fs.sequence.state_sequence_distances(courses, method="omspell").condensed
+    array([1. , 0.5, 1.5])
     """
     sequences = read_states(states, alphabet=alphabet)
     problem = make_problem(
@@ -295,6 +313,8 @@ def state_sequence_distances(
         substitution_cost=substitution_cost,
         indel=indel,
         normalise=normalise,
+        expansion_cost=expansion_cost,
+        duration_power=duration_power,
     )
     pairs = sequences.size * (sequences.size - 1) // 2
     distinct: Floats | None

@@ -10,6 +10,7 @@ from fiac_survival.simulate.lung_parameters import LungErrors
 from fiac_survival.simulate.myeloma import MyelomaLines, myeloma_lines
 from fiac_survival.simulate.myeloma import truth as myeloma_truth
 from fiac_survival.simulate.omop_shape import omop_tables
+from fiac_survival.simulate.rule_sets import RuleSetComparison, compare_rule_sets
 from fiac_survival.simulate.snds_shape import snds_tables
 from fiac_survival.simulate.source_folders import write_omop, write_snds
 from fiac_survival.simulate.writing import WrittenSimulation, write
@@ -21,8 +22,10 @@ __all__ = [
     "LungForms",
     "LungTruth",
     "MyelomaLines",
+    "RuleSetComparison",
     "SimulatedClaims",
     "WrittenSimulation",
+    "compare_rule_sets",
     "lung_calibration",
     "lung_early_access",
     "myeloma_calibration",

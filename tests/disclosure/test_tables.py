@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fiac_survival as fs
 from fiac_survival.core.errors import DataError
 from fiac_survival.disclosure import Cell, LinearOutputs, Released, audit, find_profile
-from fiac_survival.disclosure.audit import System
+from fiac_survival.disclosure.feasible import System
 from tests.disclosure.naive import widths
 
 CountTable = fs.cohort.CountTable

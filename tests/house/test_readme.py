@@ -55,7 +55,6 @@ def test_the_number_of_reference_records():
         - len(test_weighting.NOT_REFERENCES)
         + len(test_multistate.EXPECTED)
         + len(test_sequences.EXPECTED)
-        - len(test_sequences.LATER)
         + len(test_parametric.EXPECTED)
         + len(test_competing_risks.EXPECTED)
         + len(test_time_dependent_treatment.EXPECTED)

@@ -23,13 +23,9 @@ METHODS = {
     "LCS_norm": {"method": "lcs", "normalise": "geometric_mean"},
     "HAM": {"method": "hamming"},
     "DHD": {"method": "dhd"},
-}
-# Distances and summaries that the package does not have.
-LATER = {
-    "seqdist_mvad_LCP",
-    "seqdist_mvad_RLCP",
-    "seqdist_mvad_OMspell",
-    "seq_descriptives_mvad",
+    "LCP": {"method": "lcp"},
+    "RLCP": {"method": "rlcp"},
+    "OMspell": {"method": "omspell", "expansion_cost": 0.5, "duration_power": 1.0},
 }
 
 
@@ -158,12 +154,36 @@ def test_clusters():
     agree(found["share_of_discrepancy"], statistics["Pseudo R2"], TIGHT)
 
 
+def test_descriptions():
+    expected = EXPECTED["seq_descriptives_mvad"]
+    found = fs.sequence.describe_state_sequences(mvad(), alphabet=MVAD)
+    ours = found.table
+    for name in ("entropy", "turbulence", "complexity", "transitions"):
+        agree(ours[name].iloc[:10], expected[f"{name}_first10"], TIGHT)
+        if f"{name}_mean" in expected:
+            agree(ours[name].mean(), expected[f"{name}_mean"], TIGHT)
+    agree(ours["spells"].iloc[:10], expected["dss_length_first10"], TIGHT)
+    agree(found.states["mean_time"], expected["mean_time"], TIGHT)
+    share = found.over_time.pivot_table(index="state", columns="step", values="share")
+    agree(share.loc[MVAD, 0], expected["state_freq_t1"], TIGHT)
+    agree(share.loc[MVAD, 69], expected["state_freq_t70"], TIGHT)
+    agree(found.steps["entropy"], expected["entropy_t"], TIGHT)
+    top = found.frequent.iloc[:5]
+    assert top["n"].tolist() == expected["top5_freq"]
+    short = dict(zip(["EM", "FE", "HE", "JL", "SC", "TR"], MVAD, strict=True))
+    for mine, theirs in zip(top["states"], expected["top5"], strict=True):
+        spells = [spell.split("/") for spell in theirs.split("-")]
+        assert mine == " - ".join(f"{short[state]}:{steps}" for state, steps in spells)
+    rates = EXPECTED["seqdist_mvad_submatrix"]["transition_rates"]
+    agree(found.transition_rates["rate"], np.ravel(numbers(rates)), TIGHT)
+
+
 def test_every_record_is_used():
     used = set(DISTANCES) | {
         "seqdist_mvad_EUCLID",
         "seqdist_mvad_CHI2",
         "seqdist_mvad_submatrix",
         "seq_cluster_mvad",
+        "seq_descriptives_mvad",
     }
-    assert used | LATER == set(EXPECTED)
-    assert not used & LATER
+    assert used == set(EXPECTED)

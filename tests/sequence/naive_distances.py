@@ -36,6 +36,56 @@ def common(x, y):
     return 0
 
 
+def prefix(x, y):
+    return next(k for k in range(min(len(x), len(y)), -1, -1) if x[:k] == y[:k])
+
+
+def spells(x):
+    """State and duration of every spell."""
+    return [(state, len(list(steps))) for state, steps in itertools.groupby(x)]
+
+
+def spell_edit(x, y, cost, indel, expansion, power):
+    """The least cost of any sequence of changes of spells, by recursion."""
+    (a, b) = ([(s, t**power - 1.0) for s, t in spells(z)] for z in (x, y))
+
+    @functools.cache
+    def d(i, j):
+        if i == j == 0:
+            return 0.0
+        ways = []
+        if i:
+            ways.append(d(i - 1, j) + indel[a[i - 1][0]] + expansion * a[i - 1][1])
+        if j:
+            ways.append(d(i, j - 1) + indel[b[j - 1][0]] + expansion * b[j - 1][1])
+        if i and j:
+            (s, t), (r, u) = a[i - 1], b[j - 1]
+            moved = abs(t - u) if s == r else t + u
+            ways.append(d(i - 1, j - 1) + (0.0 if s == r else cost[s][r]) + expansion * moved)
+        return min(ways)
+
+    return d(len(a), len(b))
+
+
+def subsequences(x):
+    """How many distinct subsequences there are, the empty one among them, by making them all."""
+    return len(
+        {tuple(itertools.compress(x, kept)) for kept in itertools.product([0, 1], repeat=len(x))}
+    )
+
+
+def turbulence(x):
+    order, steps = zip(*spells(x), strict=True)
+    n, mean = len(steps), np.mean(steps)
+    largest = (n - 1) * (1 - mean) ** 2
+    return math.log2(subsequences(order) * (largest + 1) / (np.var(steps) + 1))
+
+
+def entropy(x, k):
+    shares = [x.count(a) / len(x) for a in set(x)]
+    return -sum(p * math.log(p) for p in shares) / math.log(k)
+
+
 def positional(x, y, cost):
     return sum(cost[t][a][b] for t, (a, b) in enumerate(zip(x, y, strict=True)))
 

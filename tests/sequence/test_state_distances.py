@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -78,6 +80,39 @@ def test_common_subsequences(rows):
     np.testing.assert_array_equal(found.matrix(), expected)
 
 
+@settings(max_examples=100)
+@given(sequences())
+def test_common_prefixes_and_suffixes(rows):
+    for method, turn in (("lcp", 1), ("rlcp", -1)):
+        found = state_sequence_distances(rows, method=method, alphabet=STATES)
+        expected = square(
+            rows, lambda x, y, turn=turn: len(x) + len(y) - 2 * naive.prefix(x[::turn], y[::turn])
+        )
+        np.testing.assert_array_equal(found.matrix(), expected)
+
+
+@settings(max_examples=150)
+@given(
+    sequences(),
+    costs(),
+    st.lists(st.floats(0.1, 3), min_size=3, max_size=3),
+    st.floats(0, 2),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+)
+def test_spells(rows, cost, indel, expansion, power):
+    found = state_sequence_distances(
+        rows,
+        method="omspell",
+        substitution=cost,
+        indel=indel,
+        expansion_cost=expansion,
+        duration_power=power,
+        alphabet=STATES,
+    )
+    expected = square(rows, lambda x, y: naive.spell_edit(x, y, cost, indel, expansion, power))
+    np.testing.assert_allclose(found.matrix(), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("length", [63, 64, 65, 127, 128, 129, 200])
 def test_long_common_subsequences(length):
     """Words of 64 bits and what is carried between them."""
@@ -131,6 +166,9 @@ OPTIONS = [
     {"method": "dhd"},
     {"method": "lcs", "normalise": "geometric_mean"},
     {"method": "om", "normalise": "yujian_bo"},
+    {"method": "lcp"},
+    {"method": "rlcp", "normalise": "longer_length"},
+    {"method": "omspell"},
 ]
 
 
@@ -325,6 +363,13 @@ def changed(*places, value):
         (["ABC"], {"indel": [1.0, np.nan, 1.0]}, "positive cost .*state=B"),
         (["ABC"], {"indel": [1.0, 1.0]}, "one for each state"),
         (["ABC"], {"indel": "half"}, "'auto'"),
+        (["ABC"], {"method": "lcp", "indel": 1.0}, "indel does not belong to lcp"),
+        (["ABC"], {"method": "rlcp", "substitution_cost": 1.0}, "does not belong to rlcp"),
+        (["ABC"], {"expansion_cost": 1.0}, "expansion_cost does not belong to om"),
+        (["ABC"], {"method": "lcs", "duration_power": 1.0}, "duration_power does not belong"),
+        (["ABC"], {"method": "omspell", "expansion_cost": -1.0}, "expansion_cost must be finite"),
+        (["ABC"], {"method": "omspell", "duration_power": np.inf}, "duration_power must be finite"),
+        (["ABC"], {"method": "omspell", "normalise": "yujian_bo"}, "spells are not normalised"),
         (["ABC"], {"normalise": "geometric_mean"}, "belongs to method='lcs'"),
         (["ABC"], {"method": "hamming", "normalise": "yujian_bo"}, "insertions and deletions"),
         (["ABC"], {"indel": [1, 2, 3], "normalise": "yujian_bo"}, "one cost of insertion"),
@@ -406,3 +451,51 @@ def test_bad_clusters():
         discrepancy(distances, [1, 1, 1])
     with pytest.raises(DataError, match="one value per row"):
         fs.sequence.discrepancy(distances, [1, 2])
+
+
+# --- descriptions -------------------------------------------------------------------------------
+
+
+@settings(max_examples=100)
+@given(sequences())
+def test_descriptions(rows):
+    found = fs.sequence.describe_state_sequences(rows, alphabet=STATES)
+    assert found.table["row"].tolist() == list(range(len(rows)))
+    for row, x in zip(found.table.itertuples(), codes(rows), strict=True):
+        n = len(naive.spells(x))
+        assert (row.length, row.spells, row.transitions) == (len(x), n, n - 1)
+        assert row.entropy == pytest.approx(naive.entropy(x, 3), abs=1e-14)
+        assert row.turbulence == pytest.approx(naive.turbulence(x), rel=1e-13)
+        of_moves = (n - 1) / (len(x) - 1) if len(x) > 1 else 0.0
+        assert row.complexity == pytest.approx(np.sqrt(of_moves * row.entropy), abs=1e-14)
+    for at in found.over_time.itertuples():
+        here = [x[at.step] for x in rows if len(x) > at.step]
+        assert (at.n, at.observed) == (here.count(at.state), len(here))
+        assert at.share == at.n / at.observed
+    assert found.steps["step"].tolist() == list(range(max(map(len, rows))))
+    whole = "".join(rows)
+    assert found.states["mean_time"].tolist() == [whole.count(a) / len(rows) for a in STATES]
+    assert found.states["share"].sum() == pytest.approx(1)
+    assert found.frequent["n"].sum() == len(rows)
+    rates = found.transition_rates["rate"].to_numpy().reshape(3, 3)
+    np.testing.assert_allclose(rates, naive.rates(codes(rows), 3), atol=1e-15)
+
+
+def test_the_number_of_subsequences_does_not_overflow():
+    """2,000 changes between two states: Fibonacci numbers, beyond the largest double."""
+    rows = ["AB" * 1_000]
+    found = fs.sequence.describe_state_sequences(rows).table["turbulence"].iloc[0]
+    a, b = 1, 2
+    for _ in range(1_999):
+        a, b = b, a + b + 1
+    assert found == pytest.approx(math.log2(b), rel=1e-12)
+    assert found > 1_024
+
+
+def test_descriptions_of_a_single_state_and_unknown_ones():
+    one = fs.sequence.describe_state_sequences(["A", "AA"])
+    assert one.table["entropy"].tolist() == one.table["complexity"].tolist() == [0.0, 0.0]
+    assert one.steps["modal_state"].tolist() == ["A", "A"]
+    with pytest.raises(DataError, match="in the alphabet"):
+        fs.sequence.describe_state_sequences(["AX"], alphabet="AB")
+    assert "2 distinct" in repr(one)
