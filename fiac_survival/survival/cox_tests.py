@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -39,6 +41,29 @@ def require_rows(y: Outcome, method: str) -> None:
         )
     y.require_binary(method, "fine_gray or one model a cause")
     y.require_events(method)
+
+
+def require_robust(robust: bool | None, cluster: Any) -> None:
+    """Refuse clusters without a robust variance.
+
+    Parameters
+    ----------
+    robust : bool or None
+        Whether it is asked for.
+    cluster : array-like or None
+        Labels.
+
+    Raises
+    ------
+    DataError
+        If the two contradict each other.
+    """
+    if robust is False and cluster is not None:
+        raise DataError(
+            "clusters ask for a robust variance",
+            values={"robust": robust},
+            remedy="leave robust out, or drop cluster",
+        )
 
 
 def coefficient_table(
@@ -100,6 +125,28 @@ def cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64]
     return np.stack(
         [np.bincount(codes, weights=column, minlength=size) for column in residuals.T], axis=1
     )
+
+
+def sandwich(rows: SortedRows, end: Pass, members: NDArray[np.int64] | None) -> Floats:
+    """Lin and Wei's covariance of the coefficients.
+
+    Parameters
+    ----------
+    rows : SortedRows
+        The data.
+    end : Pass
+        The fit.
+    members : (n,) int64 or None
+        Cluster codes in the order of the outcome.
+
+    Returns
+    -------
+    (p, p) float64
+        In the covariates' own scale.
+    """
+    residuals = cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
+    bread = np.linalg.inv(end.information) / rows.scale[:, None]
+    return np.asarray(bread @ (residuals.T @ residuals) @ bread.T)
 
 
 def tests_of_fit(
