@@ -38,6 +38,7 @@ from fiac_survival.survival.cox_residuals import (
 )
 from fiac_survival.survival.cox_tests import (
     coefficient_table,
+    near_separation,
     require_robust,
     require_rows,
     sandwich,
@@ -59,10 +60,8 @@ class CoxModel(Result):
         term, coef, hazard_ratio, std_error (of coef), lower, upper (of the hazard ratio), z, p_value.
     coef : Series
         Coefficients by term.
-    covariance : DataFrame
-        Their covariance; robust if so asked.
-    model_covariance : DataFrame
-        Inverse information.
+    covariance, model_covariance : DataFrame
+        Their covariance, robust if so asked, and the inverse information.
     log_likelihood, log_likelihood_null : float
         Partial log-likelihood at the estimate and at zero.
     tests : DataFrame
@@ -74,6 +73,8 @@ class CoxModel(Result):
         "efron", "breslow" or "exact"; "model", "robust" or "clustered".
     level : float
         Confidence level of the table.
+    near_separation : list of str
+        Terms that almost order the events: beyond e⁵ for a mean deviation; their numbers mean little.
     """
 
     coef: pd.Series
@@ -87,6 +88,7 @@ class CoxModel(Result):
     ties: CoxTies
     variance: str
     level: float
+    near_separation: list[str] = field(default_factory=list)
     _rows: SortedRows = field(repr=False)
     _end: Pass = field(repr=False)
     _design: Design = field(repr=False)
@@ -386,14 +388,13 @@ def cox(
     if robust is None:
         fractional = weight is not None and bool(np.any(weight != np.floor(weight)))
         robust = cluster is not None or fractional
-    unscale = 1.0 / rows.scale
-    model_covariance = np.linalg.inv(end.information) * np.outer(unscale, unscale)
+    model_covariance = np.linalg.inv(end.information) / np.outer(rows.scale, rows.scale)
     covariance, kind, members = model_covariance, "model", None
     if robust:
         members = None if cluster is None else columns.labels(cluster, "cluster", n=n)[0]
         covariance = sandwich(rows, end, members)
         kind = "robust" if cluster is None else "clustered"
-    beta = end.beta * unscale
+    beta = end.beta / rows.scale
     tests = tests_of_fit(rows, start, end, beta, covariance, robust=bool(robust), members=members)
     names, inverse = design.columns, np.diag(np.linalg.inv(end.information))
     return CoxModel(
@@ -411,6 +412,7 @@ def cox(
         ties=ties,
         variance=kind,
         level=level,
+        near_separation=near_separation(names, end),
         _rows=rows,
         _end=end,
         _design=design,

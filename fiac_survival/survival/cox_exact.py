@@ -25,7 +25,7 @@ from fiac_survival.kernels.cox_exact import exact_sums
 from fiac_survival.survival.cox import CoxModel
 from fiac_survival.survival.cox_fit import Pass, SortedRows, evaluate, maximise, sort_rows
 from fiac_survival.survival.cox_residuals import Residual
-from fiac_survival.survival.cox_tests import coefficient_table, tests_of_fit
+from fiac_survival.survival.cox_tests import coefficient_table, near_separation, tests_of_fit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -164,6 +164,7 @@ def fit_exact(
         ties="exact",
         variance="model",
         level=level,
+        near_separation=near_separation(names, end),
         _rows=rows,
         _end=end,
         _design=design,

@@ -12,7 +12,7 @@ from scipy.special import chdtrc
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, two_sided_p
 from fiac_survival.core.outcome import Outcome
-from fiac_survival.survival.cox_fit import Pass, SortedRows
+from fiac_survival.survival.cox_fit import LARGE_COEFFICIENT, Pass, SortedRows
 from fiac_survival.survival.cox_residuals import score_residuals
 
 Floats = NDArray[np.float64]
@@ -99,6 +99,24 @@ def coefficient_table(
             "p_value": [two_sided_p(v) for v in beta / std_error],
         }
     )
+
+
+def near_separation(names: list[str], end: Pass) -> list[str]:
+    """Name the covariates that almost order the events.
+
+    Parameters
+    ----------
+    names : list of str
+        Terms.
+    end : Pass
+        The fit, on covariates in units of their mean deviation.
+
+    Returns
+    -------
+    list of str
+        Those whose coefficient is beyond 5 of that unit.
+    """
+    return [n for n, b in zip(names, end.beta, strict=True) if abs(b) > LARGE_COEFFICIENT]
 
 
 def cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64] | None) -> Floats:
