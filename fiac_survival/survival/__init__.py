@@ -2,10 +2,13 @@
 
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.risk_table import RiskTable
+from fiac_survival.survival.aalen_additive import AdditiveModel, aalen_additive
 from fiac_survival.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from fiac_survival.survival.compare_families import FamilyComparison, compare_families
 from fiac_survival.survival.concordance import Concordance, concordance
 from fiac_survival.survival.cox import CoxModel, cox
+from fiac_survival.survival.cox_exact import ExactCoxModel
+from fiac_survival.survival.cox_frailty import FrailtyModel, cox_frailty
 from fiac_survival.survival.cox_ridge import RidgeCoxModel, cox_ridge
 from fiac_survival.survival.curves import SurvivalCurve
 from fiac_survival.survival.explained_variation import explained_variation
@@ -57,13 +60,16 @@ from fiac_survival.survival.transition_profiles import TransitionCox
 from fiac_survival.survival.varying_effects import VaryingEffects, varying_effects
 
 __all__ = [
+    "AdditiveModel",
     "Concordance",
     "CoxModel",
     "CumulativeHazard",
     "CumulativeIncidence",
     "Episodes",
+    "ExactCoxModel",
     "FamilyComparison",
     "FineGrayModel",
+    "FrailtyModel",
     "GrayTest",
     "ImmortalTime",
     "Imputations",
@@ -93,10 +99,12 @@ __all__ = [
     "TransitionData",
     "TransitionProbabilities",
     "VaryingEffects",
+    "aalen_additive",
     "aalen_johansen",
     "compare_families",
     "concordance",
     "cox",
+    "cox_frailty",
     "cox_ridge",
     "expected_survival",
     "explained_variation",

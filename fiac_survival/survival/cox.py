@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from fiac_survival.core import columns
 from fiac_survival.core.design import Design, make_design
-from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import Transform, normal_quantile, require_choice
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.results import Result
@@ -38,14 +37,17 @@ from fiac_survival.survival.cox_residuals import (
     score_residuals,
 )
 from fiac_survival.survival.cox_tests import (
-    cluster_sums,
     coefficient_table,
+    near_separation,
+    require_robust,
     require_rows,
+    sandwich,
     tests_of_fit,
 )
 
 Floats = NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
+CoxTies = Literal["efron", "breslow", "exact"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -58,10 +60,8 @@ class CoxModel(Result):
         term, coef, hazard_ratio, std_error (of coef), lower, upper (of the hazard ratio), z, p_value.
     coef : Series
         Coefficients by term.
-    covariance : DataFrame
-        Their covariance; robust if so asked.
-    model_covariance : DataFrame
-        Inverse information.
+    covariance, model_covariance : DataFrame
+        Their covariance, robust if so asked, and the inverse information.
     log_likelihood, log_likelihood_null : float
         Partial log-likelihood at the estimate and at zero.
     tests : DataFrame
@@ -70,9 +70,11 @@ class CoxModel(Result):
     n, n_event : int
         Rows and events.
     ties, variance : str
-        "efron" or "breslow"; "model", "robust" or "clustered".
+        "efron", "breslow" or "exact"; "model", "robust" or "clustered".
     level : float
         Confidence level of the table.
+    near_separation : list of str
+        Terms that almost order the events: beyond e⁵ for a mean deviation; their numbers mean little.
     """
 
     coef: pd.Series
@@ -83,9 +85,10 @@ class CoxModel(Result):
     tests: pd.DataFrame
     n: int
     n_event: int
-    ties: Ties
+    ties: CoxTies
     variance: str
     level: float
+    near_separation: list[str] = field(default_factory=list)
     _rows: SortedRows = field(repr=False)
     _end: Pass = field(repr=False)
     _design: Design = field(repr=False)
@@ -310,7 +313,7 @@ def cox(
     X: Any,
     *,
     data: Any = None,
-    ties: Ties = "efron",
+    ties: CoxTies = "efron",
     strata: Any = None,
     weights: Any = None,
     cluster: Any = None,
@@ -327,8 +330,8 @@ def cox(
         Covariates, or a formula such as ``"age + C(stage)"``.
     data : DataFrame, optional
         The table that a formula refers to.
-    ties : {"efron", "breslow"}, default "efron"
-        Treatment of tied events.
+    ties : {"efron", "breslow", "exact"}, default "efron"
+        Treatment of tied events; "exact" is the discrete partial likelihood, for few rows.
     strata : array-like, shape (n,), optional
         Labels; each stratum has its own baseline hazard.
     weights : array-like of float, shape (n,), optional
@@ -336,8 +339,7 @@ def cox(
     cluster : array-like, shape (n,), optional
         Labels of rows that belong together; makes the variance robust.
     robust : bool, optional
-        Lin-Wei variance. Left out: True with clusters or with weights that are not whole numbers, as
-        in R.
+        Lin-Wei variance. Left out, as in R: with clusters and with weights that are no whole numbers.
     level : float, default 0.95
         Confidence level.
 
@@ -349,7 +351,7 @@ def cox(
     Raises
     ------
     DataError
-        If a value is missing, or a covariate is constant or redundant.
+        If a value is missing, a covariate is constant or redundant, or exact ties are too many.
     ConvergenceError
         If the likelihood has no maximum, naming the covariates (separation).
 
@@ -357,8 +359,7 @@ def cox(
     ----------
     Cox DR. Regression models and life-tables. JRSS B 1972;34:187-220.
     Efron B. The efficiency of Cox's likelihood function for censored data. JASA 1977;72:557-565.
-    Lin DY, Wei LJ. The robust inference for the Cox proportional hazards model. JASA
-    1989;84:1074-1078.
+    Lin DY, Wei LJ. The robust inference for the Cox model. JASA 1989;84:1074-1078.
 
     Examples
     --------
@@ -369,33 +370,31 @@ def cox(
     >>> model.table[["term", "hazard_ratio"]].round(3).values.tolist()
     [['grade', 3.263]]
     """
-    require_choice(ties, Ties, "ties")
+    require_choice(ties, CoxTies, "ties")
     normal_quantile(level)
     require_rows(y, "cox")
     n = len(y)
     weight = None if weights is None else require_positive_weights(weights, n)
-    if robust is False and cluster is not None:
-        raise DataError(
-            "clusters ask for a robust variance",
-            values={"robust": robust},
-            remedy="leave robust out, or drop cluster",
-        )
+    require_robust(robust, cluster)
     design = make_design(X, data, n=n)
+    if ties == "exact":
+        from fiac_survival.survival.cox_exact import fit_exact
+
+        return fit_exact(
+            y, design, strata=strata, weights=weights, cluster=cluster, robust=robust, level=level
+        )
     rows = sort_rows(y, design, weight=weight, strata=strata, efron=ties == "efron")
     start, end, n_iter = maximise(rows, design)
     if robust is None:
         fractional = weight is not None and bool(np.any(weight != np.floor(weight)))
         robust = cluster is not None or fractional
-    unscale = 1.0 / rows.scale
-    model_covariance = np.linalg.inv(end.information) * np.outer(unscale, unscale)
+    model_covariance = np.linalg.inv(end.information) / np.outer(rows.scale, rows.scale)
     covariance, kind, members = model_covariance, "model", None
     if robust:
         members = None if cluster is None else columns.labels(cluster, "cluster", n=n)[0]
-        residuals = cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
-        bread = np.linalg.inv(end.information) * unscale[:, None]
-        covariance = bread @ (residuals.T @ residuals) @ bread.T
+        covariance = sandwich(rows, end, members)
         kind = "robust" if cluster is None else "clustered"
-    beta = end.beta * unscale
+    beta = end.beta / rows.scale
     tests = tests_of_fit(rows, start, end, beta, covariance, robust=bool(robust), members=members)
     names, inverse = design.columns, np.diag(np.linalg.inv(end.information))
     return CoxModel(
@@ -413,6 +412,7 @@ def cox(
         ties=ties,
         variance=kind,
         level=level,
+        near_separation=near_separation(names, end),
         _rows=rows,
         _end=end,
         _design=design,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -274,7 +275,11 @@ def _happened(rows: SortedRows) -> NDArray[np.bool_]:
 
 
 def maximise(
-    rows: SortedRows, design: Design, *, penalty: Floats | None = None
+    rows: SortedRows,
+    design: Design,
+    *,
+    penalty: Floats | None = None,
+    evaluation: Callable[[SortedRows, Floats], Pass] = evaluate,
 ) -> tuple[Pass, Pass, int]:
     """Find the maximum of the partial likelihood by Newton's method with step halving.
 
@@ -287,6 +292,8 @@ def maximise(
     penalty : (p,) float64, optional
         Ridge penalty: half the sum of penalty times squared coefficient (of standardised covariates)
         is taken off the log-likelihood.
+    evaluation : callable
+        What computes a pass; :func:`evaluate` if left out.
 
     Returns
     -------
@@ -308,8 +315,8 @@ def maximise(
     def height(at: Pass) -> float:
         return at.log_likelihood - float(np.sum(ridge * at.beta**2)) / 2.0
 
-    start = now = evaluate(rows, np.zeros(p))
-    _require_information(start, rows, design)
+    start = now = evaluation(rows, np.zeros(p))
+    _require_information(start, rows, design, np.flatnonzero(ridge == 0))
     for n_iter in range(1, MAX_ITERATIONS + 1):
         score = now.score - ridge * now.beta
         try:
@@ -319,13 +326,13 @@ def maximise(
         decrement = float(score @ step)
         if not np.isfinite(decrement):
             break
-        new = evaluate(rows, now.beta + step)
+        new = evaluation(rows, now.beta + step)
         floor = height(now) - 1e-9 * (1.0 + abs(now.log_likelihood))
         halvings = 0
         while not height(new) >= floor and halvings < 30:
             step = step / 2.0
             halvings += 1
-            new = evaluate(rows, now.beta + step)
+            new = evaluation(rows, now.beta + step)
         now = new
         small_step = np.all(np.abs(step) <= SMALL_STEP * np.maximum(1.0, np.abs(now.beta)))
         if decrement <= SMALL_DECREMENT and small_step and halvings == 0:
@@ -336,23 +343,27 @@ def maximise(
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _require_information(start: Pass, rows: SortedRows, design: Design) -> None:
-    diagonal = np.diag(start.information)
+def _require_information(start: Pass, rows: SortedRows, design: Design, free: Ints) -> None:
+    """Refuse covariates without a penalty that have no information of their own."""
+    if not free.size:
+        return
+    information = start.information[np.ix_(free, free)]
+    diagonal = np.diag(information)
     total = float(start.event_weight.sum())
-    for j, name in enumerate(design.columns):
-        if diagonal[j] <= 1e-10 * total:
+    for j, value in zip(free, diagonal, strict=True):
+        if value <= 1e-10 * total:
             raise DataError(
                 "a covariate must vary within the risk sets",
-                values={"column": name, "strata": len(rows.strata)},
+                values={"column": design.columns[j], "strata": len(rows.strata)},
                 remedy="drop it: it is constant among those compared (within strata)",
             )
-    correlation = start.information / np.sqrt(np.outer(diagonal, diagonal))
+    correlation = information / np.sqrt(np.outer(diagonal, diagonal))
     smallest, vectors = np.linalg.eigh(correlation)
     if smallest[0] < 1e-12:
         worst = int(np.argmax(np.abs(vectors[:, 0])))
         raise DataError(
             "a covariate must not be a combination of the others within the risk sets",
-            values={"column": design.columns[worst]},
+            values={"column": design.columns[free[worst]]},
             remedy="drop the column",
         )
 

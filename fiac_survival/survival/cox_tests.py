@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from scipy.special import chdtrc
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, two_sided_p
 from fiac_survival.core.outcome import Outcome
-from fiac_survival.survival.cox_fit import Pass, SortedRows
+from fiac_survival.survival.cox_fit import LARGE_COEFFICIENT, Pass, SortedRows
 from fiac_survival.survival.cox_residuals import score_residuals
 
 Floats = NDArray[np.float64]
@@ -39,6 +41,29 @@ def require_rows(y: Outcome, method: str) -> None:
         )
     y.require_binary(method, "fine_gray or one model a cause")
     y.require_events(method)
+
+
+def require_robust(robust: bool | None, cluster: Any) -> None:
+    """Refuse clusters without a robust variance.
+
+    Parameters
+    ----------
+    robust : bool or None
+        Whether it is asked for.
+    cluster : array-like or None
+        Labels.
+
+    Raises
+    ------
+    DataError
+        If the two contradict each other.
+    """
+    if robust is False and cluster is not None:
+        raise DataError(
+            "clusters ask for a robust variance",
+            values={"robust": robust},
+            remedy="leave robust out, or drop cluster",
+        )
 
 
 def coefficient_table(
@@ -76,6 +101,24 @@ def coefficient_table(
     )
 
 
+def near_separation(names: list[str], end: Pass) -> list[str]:
+    """Name the covariates that almost order the events.
+
+    Parameters
+    ----------
+    names : list of str
+        Terms.
+    end : Pass
+        The fit, on covariates in units of their mean deviation.
+
+    Returns
+    -------
+    list of str
+        Those whose coefficient is beyond 5 of that unit.
+    """
+    return [n for n, b in zip(names, end.beta, strict=True) if abs(b) > LARGE_COEFFICIENT]
+
+
 def cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64] | None) -> Floats:
     """Add residuals within clusters; without clusters each row stands alone.
 
@@ -100,6 +143,28 @@ def cluster_sums(residuals: Floats, rows: SortedRows, members: NDArray[np.int64]
     return np.stack(
         [np.bincount(codes, weights=column, minlength=size) for column in residuals.T], axis=1
     )
+
+
+def sandwich(rows: SortedRows, end: Pass, members: NDArray[np.int64] | None) -> Floats:
+    """Lin and Wei's covariance of the coefficients.
+
+    Parameters
+    ----------
+    rows : SortedRows
+        The data.
+    end : Pass
+        The fit.
+    members : (n,) int64 or None
+        Cluster codes in the order of the outcome.
+
+    Returns
+    -------
+    (p, p) float64
+        In the covariates' own scale.
+    """
+    residuals = cluster_sums(score_residuals(rows, end) * rows.weight[:, None], rows, members)
+    bread = np.linalg.inv(end.information) / rows.scale[:, None]
+    return np.asarray(bread @ (residuals.T @ residuals) @ bread.T)
 
 
 def tests_of_fit(

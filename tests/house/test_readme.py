@@ -49,7 +49,6 @@ def test_the_number_of_reference_records():
         + len(test_rmst.EXPECTED)
         + len(test_logrank.EXPECTED)
         + len(test_cox.EXPECTED)
-        - len(test_cox.LATER)
         + len(test_cox.ZPH)
         + len(test_weighting.EXPECTED)
         - len(test_weighting.NOT_REFERENCES)

@@ -112,6 +112,34 @@ def partial_log_likelihood(beta, x, time, event, entry, weight, stratum, efron):
     return total
 
 
+def discrete_log_likelihood(beta, x, time, event, entry, stratum):
+    """The chance of who had the event, among all subsets of the risk set of that size."""
+    total = 0.0
+    eta = x @ beta
+    for s in sorted(set(stratum)):
+        mine = [i for i in range(len(time)) if stratum[i] == s]
+        for t in sorted({time[i] for i in mine if event[i]}):
+            risk = [i for i in mine if (entry[i] < t or entry[i] == 0) and time[i] >= t]
+            dead = [i for i in risk if event[i] and time[i] == t]
+            every = itertools.combinations(risk, len(dead))
+            total += math.fsum(eta[i] for i in dead)
+            total -= math.log(math.fsum(math.exp(math.fsum(eta[i] for i in a)) for a in every))
+    return total
+
+
+def additive_increments(x, time, event, entry, last):
+    """One least-squares regression an event, on the rows at risk, with an intercept."""
+    out = []
+    for t in sorted({t for t, d in zip(time, event, strict=True) if d and t <= last}):
+        risk = [i for i in range(len(time)) if (entry[i] < t or entry[i] == 0) and time[i] >= t]
+        z = np.column_stack([np.ones(len(risk)), x[risk]])
+        for i in range(len(time)):
+            if event[i] and time[i] == t:
+                mine = np.array([float(j == i) for j in risk])
+                out.append((t, *np.linalg.lstsq(z, mine, rcond=None)[0]))
+    return np.array(out)
+
+
 def numeric_gradient(function, point, step=1e-5):
     out = np.zeros(len(point))
     for j in range(len(point)):

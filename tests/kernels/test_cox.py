@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import fiac_survival as fs
 from fiac_survival.core.design import make_design
 from fiac_survival.kernels.cox import is_monotone
+from fiac_survival.kernels.cox_exact import block_moments
+from fiac_survival.survival.cox_exact import _places, evaluate_exact
 from fiac_survival.survival.cox_fit import evaluate, sort_rows
 from fiac_survival.survival.cox_residuals import score_residuals
 from tests.conftest import generate
@@ -55,6 +57,54 @@ def test_likelihood_score_information(seed, late, strata, efron):
     )
     residuals = score_residuals(rows, found) * rows.weight[:, None]
     np.testing.assert_allclose(residuals.sum(axis=0), found.score, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.booleans(), st.booleans(), st.floats(0.2, 0.95))
+def test_exact_ties_are_a_sum_over_subsets(seed, late, strata, events):
+    y, rng = generate(seed, 14, late=late, ties=3, events=events)
+    x = rng.normal(size=(14, 2)).round(2)
+    stratum = rng.integers(0, 2, 14) if strata else np.zeros(14, dtype=np.int64)
+    rows = sort_rows(y, make_design(x, n=14), weight=None, strata=stratum, efron=False)
+    z, entry, beta = standardised(rows, x), y.entry_or_zero(), np.array([1.3, -0.7])
+
+    def twin(b):
+        return naive.discrete_log_likelihood(b, z, y.time, y.event > 0, entry, stratum)
+
+    found = evaluate_exact(rows, beta, *_places(rows))
+    assert found.log_likelihood == pytest.approx(twin(beta), rel=1e-9)
+    np.testing.assert_allclose(
+        found.score, naive.numeric_gradient(twin, beta), rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found.information, -naive.numeric_hessian(twin, beta), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_exact_ties_neither_overflow_nor_vanish():
+    rng = np.random.default_rng(1)
+    x, eta = rng.normal(size=(3000, 1)), 20 * rng.normal(size=3000)
+    mean, covariance = np.empty(1), np.empty((1, 1))
+    many = block_moments(x, eta, 1200, mean, covariance)
+    most = block_moments(x, eta, 1800, mean, covariance)
+    assert np.isfinite([many, most, mean[0]]).all()
+    assert covariance[0, 0] > 0
+    # By symmetry: choosing 1,800 is leaving out 1,200.
+    assert most == pytest.approx(eta.sum() + block_moments(x, -eta, 1200, mean, covariance))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_additive_increments_are_regressions(seed):
+    y, rng = generate(seed, 60, ties=8)
+    x = rng.normal(size=(60, 2)).round(2) + 5
+    model = fs.survival.aalen_additive(y, x)
+    twin = naive.additive_increments(x, y.time, y.event, y.entry_or_zero(), model.last_time)
+    for t in np.unique(twin[:, 0]):
+        upto = twin[:, 0] <= t
+        at = model.at(t)
+        np.testing.assert_allclose(at["estimate"], twin[upto, 1:].sum(axis=0), atol=1e-10)
+        np.testing.assert_allclose(at["std_error"] ** 2, (twin[upto, 1:] ** 2).sum(axis=0))
 
 
 @pytest.mark.parametrize("ties", ["efron", "breslow"])

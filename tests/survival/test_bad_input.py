@@ -97,7 +97,10 @@ ARMS = [0, 1, 0, 1, 0, 1]
             lambda: fs.survival.cox(GOOD, "age + sex", data=pd.DataFrame({"age": range(6)})),
             "formula must refer to columns.*age . sex",
         ),
-        (lambda: fs.survival.cox(GOOD, [[i] for i in ARMS], ties="exact"), "ties must be one of"),
+        (
+            lambda: fs.survival.cox(GOOD, [[i] for i in ARMS], ties="discrete"),
+            "ties must be one of",
+        ),
         (
             lambda: fs.survival.cox(GOOD, [[i] for i in ARMS], strata=ARMS),
             "must vary within the risk sets",
@@ -127,6 +130,31 @@ def test_separation_is_named():
         fs.survival.cox(y, x)
     with pytest.raises(ConvergenceError, match=r"grade.*-infinity"):
         fs.survival.cox(y, x[["grade"]] * -1)
+
+
+def almost_separated(n, swaps):
+    """A marker that orders the deaths but for a few neighbours, and noise."""
+    rng = np.random.default_rng(n + swaps)
+    marker = -np.arange(n, dtype=float)
+    for _ in range(swaps):
+        a = rng.integers(0, n - 1)
+        marker[[a, a + 1]] = marker[[a + 1, a]]
+    y = fs.Outcome(np.arange(1, n + 1), np.ones(n))
+    return y, pd.DataFrame({"marker": marker / n, "age": rng.normal(size=n)})
+
+
+@pytest.mark.parametrize("ties", ["efron", "exact"])
+def test_near_separation_is_named_in_the_result(ties):
+    y, x = almost_separated(60, 2)
+    model = fs.survival.cox(y, x, ties=ties)
+    assert model.near_separation == ["marker"]
+    assert abs(model.coef["marker"]) > 100
+    assert fs.survival.cox(y, x[["age"]], ties=ties).near_separation == []
+
+
+def test_near_separation_beyond_reach_is_an_error():
+    with pytest.raises(ConvergenceError, match=r"near-separation.*covariates=marker.*fewer"):
+        fs.survival.cox(*almost_separated(400, 2))
 
 
 def test_separation_by_a_combination_is_named():

@@ -78,6 +78,55 @@ def varying(base=BASE, change=CHANGE, **options):
             "penalise must name columns.*unknown=.'b'",
         ),
         (lambda: fs.survival.cox_ridge(CAUSES, X, theta=1), "event codes 0 and 1"),
+        (
+            lambda: fs.survival.cox(GOOD, X, ties="exact", weights=[2] * 6),
+            "exact ties take neither weights nor a robust variance.*weights",
+        ),
+        (
+            lambda: fs.survival.cox(GOOD, X, ties="exact", cluster=ARMS),
+            "neither weights nor a robust variance.*cluster",
+        ),
+        (lambda: fs.survival.cox(GOOD, X, ties="discrete"), "ties must be one of.*exact"),
+        (
+            lambda: fs.survival.cox(GOOD, X, ties="exact").residuals("dfbeta"),
+            "score residuals undefined.*dfbeta.*efron",
+        ),
+        (
+            lambda: fs.survival.cox(GOOD, X, ties="exact").influence,
+            "score residuals undefined.*influence",
+        ),
+        (
+            lambda: fs.survival.cox(GOOD, X, ties="exact").test_proportional_hazards(),
+            "score residuals undefined.*test of proportional hazards",
+        ),
+        (lambda: fs.survival.aalen_additive([1], [1]), "aalen_additive takes an Outcome"),
+        (lambda: fs.survival.aalen_additive(CAUSES, [1, 2, 3]), "event codes 0 and 1"),
+        (lambda: fs.survival.aalen_additive(GOOD, X, test="nrisk"), "test must be one of.*nrisk"),
+        (
+            lambda: fs.survival.aalen_additive(GOOD, X, min_at_risk=0),
+            "min_at_risk must be at least 1.*min_at_risk=0",
+        ),
+        (
+            lambda: fs.survival.aalen_additive(GOOD, X, min_at_risk=7),
+            "large enough and of full rank.*largest risk set=6",
+        ),
+        (
+            lambda: fs.survival.aalen_additive(
+                fs.Outcome(range(2, 8), [1] * 6, entry=[0, 0, 2, 2, 2, 2]), X
+            ),
+            "each risk set before the last.*time=2, at risk=2",
+        ),
+        (lambda: fs.survival.cox_frailty([1], [1], [1]), "cox_frailty takes an Outcome"),
+        (lambda: fs.survival.cox_frailty(GOOD, X, [1] * 6), "at least two clusters.*clusters=1"),
+        (lambda: fs.survival.cox_frailty(GOOD, X, [1, 2]), "cluster must have one value per row"),
+        (
+            lambda: fs.survival.cox_frailty(GOOD, X, ARMS, theta=0),
+            "theta must be positive.*theta=0.*use cox",
+        ),
+        (
+            lambda: fs.survival.cox_frailty(GOOD, X, ARMS, information="sparse"),
+            "information must be one of",
+        ),
         (lambda: fs.survival.split_at_times(GOOD, [5, 3]), "cuts must be positive and ascending"),
         (lambda: fs.survival.split_at_times(GOOD, [0]), "cuts must be positive and ascending"),
         (lambda: fs.survival.varying_effects(GOOD, X, {}), "effects must name columns"),
@@ -210,6 +259,21 @@ def varying(base=BASE, change=CHANGE, **options):
 def test_bad_input(call, says):
     with pytest.raises(DataError, match=says):
         call()
+
+
+def test_too_many_exact_ties_are_counted_first():
+    rng = np.random.default_rng(1)
+    n = 100_000
+    y = fs.Outcome(rng.integers(1, 5, n), np.ones(n))
+    with pytest.raises(DataError, match=r"events at one time=2\d{4}, rows at risk then=\d+.*efron"):
+        fs.survival.cox(y, rng.normal(size=(n, 3)), ties="exact")
+
+
+def test_too_many_clusters_for_a_dense_fit():
+    n = 20_000
+    y = fs.Outcome(np.arange(1, n + 1), np.ones(n))
+    with pytest.raises(DataError, match=r"rows times clusters.*clusters=10000.*cluster="):
+        fs.survival.cox_frailty(y, np.arange(n) % 7, np.arange(n) // 2)
 
 
 def test_smooth_effects_say_what_is_too_much():
