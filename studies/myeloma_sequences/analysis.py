@@ -267,7 +267,7 @@ def named(data: Data, rule: str) -> pd.DataFrame:
     f = data.formulary
     names = {record: r.name for r in f.regimens for record in r.records}
     lines = data.lines[rule]
-    regimen = lines["regimen"].map(names).fillna("other")
+    regimen = lines["regimen"].map(names).fillna("not named")
     last = lines["person"] != lines["person"].shift(-1)
     return lines.assign(regimen=regimen, moved=~last)
 
@@ -292,7 +292,7 @@ def pathways(study: fs.study.StudyRun, data: Data, lines: pd.DataFrame) -> None:
             "alluvial",
             fs.report.pathway_flows({label: last[label]}),
             title=f"Lines of therapy as observed: {label.lower()}",
-            caption="Regimens line by line; 'other' has what the formulary does not name.",
+            caption="Regimens line by line; 'not named' is what the formulary does not have.",
             alt="Alluvial figure: half of the patients reach a second line, fewer each further line.",
         )
     start = (lines["start"] - lines.groupby("person")["start"].transform("min")).dt.days
@@ -566,7 +566,7 @@ def uncertainty(
     study.figure(
         "probability_best",
         "probability_best",
-        shown.probabilities.head(10),
+        shown.probabilities,
         title="Probability of being the best sequence (fit, standard risk)",
         caption=f"Over {DRAWS} draws, weighted analysis. {ADVICE}",
         alt="Bars of the probability that each sequence is the best one.",
@@ -660,7 +660,7 @@ def state_curves(analysis: Analysis) -> pd.DataFrame:
     """Survival from the start of each line in each state, under the policy for the whole horizon."""
     model, solution = analysis.model, analysis.solution
     rows = []
-    for month in range(0, HORIZON + 1, 12):
+    for month in range(0, HORIZON + 1, 6):
         # With t steps gone of the horizon, the policy is the one for what then remains of it.
         later = [np.ascontiguousarray(a[:, :, HORIZON - month :]) for a in solution.actions]
         value = None

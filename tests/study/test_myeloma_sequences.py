@@ -92,7 +92,7 @@ def test_survival_falls_and_bounds_the_value():
     for state, part in curves.groupby(key):
         s = part.sort_values("month")["survival"].to_numpy()
         assert (np.diff(s) <= 1e-12).all()
-        assert 12 * s[1:].sum() - 1e-6 <= value[state] <= 12 * s[:-1].sum() + 1e-6
+        assert 6 * s[1:].sum() - 1e-6 <= value[state] <= 6 * s[:-1].sum() + 1e-6
 
 
 def test_a_policy_put_into_its_own_model_keeps_its_value(analysis, truth):
