@@ -14,6 +14,7 @@ from fiac_survival.report.decision_figures import (
     tornado_figure,
 )
 from fiac_survival.report.drawing import draw, draw_from_csv
+from fiac_survival.report.explore import explore_page
 from fiac_survival.report.extrapolation_figures import extrapolation_figure, hazard_figure
 from fiac_survival.report.forest_figures import agreement_figure, forest_figure
 from fiac_survival.report.gap_figures import (
@@ -47,6 +48,7 @@ __all__ = [
     "decomposition_figure",
     "draw",
     "draw_from_csv",
+    "explore_page",
     "extrapolation_figure",
     "forest_figure",
     "gain_waterfall_figure",

@@ -98,7 +98,8 @@ class _Patterns:
         """Add weights by pattern and category."""
         size = len(self.x) * n_categories
         place = self.of_row * n_categories + category
-        return np.bincount(place, weights=weights, minlength=size).reshape(-1, n_categories)
+        total: Floats = np.bincount(place, weights=weights, minlength=size).astype(np.float64)
+        return total.reshape(-1, n_categories)
 
 
 class RegimenModel:

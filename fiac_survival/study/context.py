@@ -13,8 +13,8 @@ import pandas as pd
 from fiac_survival import datasets
 from fiac_survival.cohort.engine import Engine
 from fiac_survival.core import seeds
-from fiac_survival.core.errors import ConvergenceError, DataError, ProtocolError
-from fiac_survival.core.files import sha256
+from fiac_survival.core.errors import ConvergenceError, DataError, DisclosureError, ProtocolError
+from fiac_survival.core.files import sha256, write_text
 from fiac_survival.core.population import NAME
 from fiac_survival.core.progress import Progress
 from fiac_survival.core.protocol import Protocol
@@ -391,6 +391,37 @@ class StudyRun:
         self.items.append(
             FigureItem(name=name, caption=caption, alt=alt, svg=self._staging / f"{stem}.svg")
         )
+
+    def page(self, name: str, html: str, *, title: str) -> None:
+        """Release a page that stands by itself, made from tables that were released before.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file, without .html.
+        html : str
+            The page; it must not ask anything of anybody.
+        title : str
+            How the report speaks of it.
+
+        Raises
+        ------
+        DisclosureError
+            If outputs of the study are guarded: what a page holds cannot be checked.
+        ProtocolError
+            If the name is taken.
+        OutputError
+            If it cannot be written.
+        """
+        if self.gate.guarded:
+            raise DisclosureError(
+                "a page must not leave where outputs are checked",
+                values={"page": name},
+                remedy="release the tables that it is made of",
+            )
+        path = self._new(f"{self._layout.results}/{_checked(name)}.html", "report")
+        write_text(self._staging / path, html)
+        self.items.append(Prose(f"{title}: results/{name}.html."))
 
     def _admitted(self, table: pd.DataFrame | Result) -> pd.DataFrame:
         if isinstance(table, Result):

@@ -99,7 +99,10 @@ def analyse(study: fs.study.StudyRun) -> None:
             analyses[name] = analysis_of(data, name)
     estimates(study, data, analyses)
     sequences(study, data, analyses)
-    sure = uncertainty(study, data, analyses["weighted"])
+    with study.step("bootstrap of the kernels"):
+        models = list(draws_of(study, analyses["weighted"]))
+    sure = uncertainty(study, data, models)
+    explore(study, data, analyses["weighted"], models)
     policies(study, data, analyses)
     realised = truth(study, data, analyses)
     tornado = sensitivity(study, data, analyses["weighted"])
@@ -153,7 +156,7 @@ def with_horizon(f: fs.sequence.Formulary, months: int) -> fs.sequence.Formulary
 
 
 def true_model(f: fs.sequence.Formulary) -> fs.sequence.SequenceModel:
-    """The model that the patients follow, cut to the horizon."""
+    """Cut the model that the patients follow to the horizon."""
     t, n = fs.simulate.myeloma_truth(), f.n_steps
     return f.model(
         t.next_prob[..., :n], t.death_prob[..., :n], t.salvage_death[:, :n], simulated=True
@@ -245,7 +248,7 @@ def published(study: fs.study.StudyRun, data: Data) -> None:
 
 
 def true_lines(data: Data) -> pd.DataFrame:
-    """Simulated lines with dates, regimens as drugs."""
+    """Give the simulated lines dates, and regimens as drugs."""
     lines = data.found.truth.lines
     f = data.formulary
     drugs = {r.name: r.records[0] for r in f.regimens if r.records} | {"later": "cyclophosphamide"}
@@ -264,7 +267,7 @@ def named(data: Data, rule: str) -> pd.DataFrame:
     f = data.formulary
     names = {record: r.name for r in f.regimens for record in r.records}
     lines = data.lines[rule]
-    regimen = lines["regimen"].map(names).fillna("other")
+    regimen = lines["regimen"].map(names).fillna("not named")
     last = lines["person"] != lines["person"].shift(-1)
     return lines.assign(regimen=regimen, moved=~last)
 
@@ -283,14 +286,15 @@ def pathways(study: fs.study.StudyRun, data: Data, lines: pd.DataFrame) -> None:
         )
         for name, part in shown.items()
     }
-    study.figure(
-        "pathways",
-        "alluvial",
-        fs.report.pathway_flows(last),
-        title="Lines of therapy as observed",
-        caption="Regimens line by line, patients eligible for a transplant or not.",
-        alt="Alluvial figure: half of the patients reach a second line, fewer with each further line.",
-    )
+    for name, label in (("transplant", "Transplant"), ("no_transplant", "No transplant")):
+        study.figure(
+            f"pathways_{name}",
+            "alluvial",
+            fs.report.pathway_flows({label: last[label]}),
+            title=f"Lines of therapy as observed: {label.lower()}",
+            caption="Regimens line by line; 'not named' is what the formulary does not have.",
+            alt="Alluvial figure: half of the patients reach a second line, fewer each further line.",
+        )
     start = (lines["start"] - lines.groupby("person")["start"].transform("min")).dt.days
     swim = lines[lines["line"] <= 5].assign(
         start=start / DAYS_PER_MONTH, end=(start + lines["ttnt"]) / DAYS_PER_MONTH
@@ -380,7 +384,7 @@ def estimates(study: fs.study.StudyRun, data: Data, analyses: dict[str, Analysis
         title="Support of each cell",
         show=False,
     )
-    supported, excluded = found.supported(together=together(data.formulary))
+    _, excluded = found.supported(together=together(data.formulary))
     study.table("excluded", excluded, title="What the data do not support", show=False)
     study.table(
         "relative_effects",
@@ -404,7 +408,7 @@ def estimates(study: fs.study.StudyRun, data: Data, analyses: dict[str, Analysis
         "calibration",
         calibration[(calibration["at_risk"] >= 30) & calibration["lower"].notna()],
         title="Observed and predicted, weighted analysis",
-        tick=12,
+        tick=24,
         caption="Time to the next line or death, and survival, from the start of each line.",
         alt="Observed and predicted curves lie on each other in every line.",
     )
@@ -488,13 +492,13 @@ def sequences(study: fs.study.StudyRun, data: Data, analyses: dict[str, Analysis
     )
 
 
-def uncertainty(study: fs.study.StudyRun, data: Data, analysis: Analysis) -> pd.DataFrame:
+def uncertainty(
+    study: fs.study.StudyRun, data: Data, models: list[fs.sequence.SequenceModel]
+) -> pd.DataFrame:
     study.section(
         "How sure",
         f"{DRAWS} draws of the Bayesian bootstrap of patients: weights, kernels and optimum anew in each.",
     )
-    with study.step("bootstrap of the kernels"):
-        models = list(draws_of(study, analysis))
     tables, summary = [], []
     for profile in data.profiles:
         with study.step(f"uncertainty: {profile}"):
@@ -562,7 +566,7 @@ def uncertainty(study: fs.study.StudyRun, data: Data, analysis: Analysis) -> pd.
     study.figure(
         "probability_best",
         "probability_best",
-        shown.probabilities.head(10),
+        shown.probabilities,
         title="Probability of being the best sequence (fit, standard risk)",
         caption=f"Over {DRAWS} draws, weighted analysis. {ADVICE}",
         alt="Bars of the probability that each sequence is the best one.",
@@ -575,11 +579,113 @@ def draws_of(study: fs.study.StudyRun, analysis: Analysis) -> fs.sequence.Kernel
     return analysis.kernels.draws(DRAWS, seed=study.protocol.seed, model=analysis.model)
 
 
+# --- page to explore ----------------------------------------------------------------------------
+
+
+def explore(
+    study: fs.study.StudyRun,
+    data: Data,
+    analysis: Analysis,
+    models: list[fs.sequence.SequenceModel],
+) -> None:
+    """Every state of the policy: regimens, runner-up, intervals, support, survival."""
+    f, model = data.formulary, analysis.model
+    with study.step("values of every state"):
+        values = state_values(analysis, models)
+        curves = state_curves(analysis)
+    values = study.table("explore_values", values, title="Every state", show=False)
+    curves = study.table("explore_curves", curves, title="Survival from every state", show=False)
+    given = {
+        f"{line + 1}|{profile}": [
+            name
+            for a, name in enumerate(f.regimen_names)
+            if model.usable[line, a, f.groups.index(profile)].any()
+        ]
+        for line in range(3)
+        for profile in data.profiles
+    }
+    study.page(
+        "explore",
+        fs.report.explore_page(
+            values,
+            curves,
+            title="What next? The policy of the myeloma study",
+            profiles=data.profiles,
+            learnt={g: f"{g}, early relapse" for g in data.profiles},
+            learnt_label="First remission under 12 months",
+            regimen_classes={r.name: r.classes for r in f.regimens},
+            first_lines=given,
+            horizon=HORIZON,
+            simulated=study.protocol.simulated,
+        ),
+        title="A page to explore the policy, profile by profile",
+    )
+
+
+def state_values(analysis: Analysis, models: list[fs.sequence.SequenceModel]) -> pd.DataFrame:
+    """Value of each regimen in each state, with intervals of the differences over the draws."""
+    solutions = [model.solve() for model in models]
+    model, support = analysis.model, analysis.kernels.table
+    patients = support.set_index(["line", "regimen", "group", "overlap"])["patients"]
+    rows = []
+    for line, states in enumerate(model.states.lines):
+        for place, g in np.argwhere(states.reached):
+            q = action_values(analysis.solution, line, g, place)[:, HORIZON]
+            order = np.flatnonzero(np.isfinite(q))
+            order = order[np.argsort(-np.round(q[order], 12), kind="stable")]
+            drawn = np.array([action_values(s, line, g, place)[order, HORIZON] for s in solutions])
+            apart = drawn - drawn[:, :1]
+            best = drawn >= drawn.max(axis=1, keepdims=True) - 1e-12
+            chance = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+            for k, a in enumerate(order):
+                at = (line + 1, model.regimens[a], model.groups[g], int(states.level[place, a]))
+                rows.append(
+                    {
+                        "group": model.groups[g],
+                        "line": line + 1,
+                        "exposed": " + ".join(model.class_names(int(states.exposed[place]))),
+                        "regimen": model.regimens[a],
+                        "value": q[a] * model.step_months,
+                        "difference": (q[a] - q[order[0]]) * model.step_months,
+                        "lower": float(np.quantile(apart[:, k], 0.025)) * model.step_months,
+                        "upper": float(np.quantile(apart[:, k], 0.975)) * model.step_months,
+                        "probability": chance[k],
+                        "patients": int(patients.loc[at]),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def state_curves(analysis: Analysis) -> pd.DataFrame:
+    """Survival from the start of each line in each state, under the policy for the whole horizon."""
+    model, solution = analysis.model, analysis.solution
+    rows = []
+    for month in range(0, HORIZON + 1, 6):
+        # With t steps gone of the horizon, the policy is the one for what then remains of it.
+        later = [np.ascontiguousarray(a[:, :, HORIZON - month :]) for a in solution.actions]
+        value = None
+        if month:
+            value = fs.sequence.policy_value(model, later, objective="milestone", at=float(month))
+        for line, states in enumerate(model.states.lines):
+            for place, g in np.argwhere(states.reached):
+                alive = 1.0 if value is None else value.values[line][g, place, month]
+                rows.append(
+                    {
+                        "group": model.groups[g],
+                        "line": line + 1,
+                        "exposed": " + ".join(model.class_names(int(states.exposed[place]))),
+                        "month": month,
+                        "survival": alive,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
 # --- policies -----------------------------------------------------------------------------------
 
 
 def guideline(group: str, line: int, exposed: tuple[str, ...], remaining: float) -> str:
-    """A sequence in the spirit of the EHA-ESMO guideline, specified before any estimate."""
+    """Follow a sequence in the spirit of the EHA-ESMO guideline, specified before any estimate."""
     if line == 1:
         return "VRd + transplant" if group.startswith("transplant") else "DRd"
     if line == 2:
@@ -649,7 +755,7 @@ def policies(study: fs.study.StudyRun, data: Data, analyses: dict[str, Analysis]
 def transferred(
     solution: fs.sequence.Solution, model: fs.sequence.SequenceModel
 ) -> list[np.ndarray]:
-    """The policy of one model in the states of another."""
+    """Put the policy of one model into the states of another."""
     actions = []
     for line, (ours, theirs) in enumerate(
         zip(model.states.lines, solution.model.states.lines, strict=True)
