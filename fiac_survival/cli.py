@@ -176,11 +176,41 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Separate folder; default: the published place.")
     ] = None,
+    packets: Annotated[
+        list[Path] | None, typer.Option(help="Pool site packets, FILE FILE ...; with --out.")
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Run a study: tables, figures, report, record."""
-    layout = options.load(study).run(data=data, out=out, engine=engine, progress=options.progress)
+    """Run a study: tables, figures, report, record; from site packets if they are given."""
+    files, wanted = [*(packets or []), *(more or [])], options.load(study)
+    if files and (not packets or out is None or data is not None):
+        raise typer.BadParameter("--packets FILE FILE needs --out, and no --data")
+    if out is not None and files:
+        layout = wanted.run_packets(files, out=out, progress=options.progress)
+    else:
+        layout = wanted.run(data=data, out=out, engine=engine, progress=options.progress)
     report = layout.base / layout.report
     options.out(f"report: {report}", {"study": study, "report": report})
+
+
+@app.command()
+@_guarded
+def packet(
+    study: Annotated[str, typer.Argument(help="Name of a study.")],
+    site: Annotated[str, typer.Option(help="The source of the protocol that is at this site.")],
+    out: Annotated[Path, typer.Option(help="File to write; it must not exist yet.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with the source's file.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="duckdb, duckdb:///FILE, spark or spark://HOST:PORT.")
+    ] = "duckdb",
+) -> None:
+    """Make the packet that may leave a site, and print all that it holds."""
+    made = options.load(study).packet(site, data=data, engine=engine, progress=options.progress)
+    made.write(out, replace=False)
+    options.out(
+        f"{made.preview()}\npacket: {out}",
+        {"study": study, "site": site, "packet": out, "sha256": made.content["sha256"]},
+    )
 
 
 @app.command()
@@ -198,6 +228,8 @@ def verify(
     out: Annotated[Path | None, typer.Option(help="Folder for the new run and the page.")] = None,
 ) -> None:
     """Hold published results against their record, or against a new run."""
+    from fiac_survival.study.verification_page import write_page
+
     if (study is None) != every:
         raise typer.BadParameter("name one study, or pass --all")
     project = options.find()
@@ -211,31 +243,11 @@ def verify(
                 rerun=rerun, data=data, out=target, engine=engine, progress=options.progress
             )
         )
-    page = _write_page(found, target, rerun=rerun)
+    page = write_page(found, target, rerun=rerun)
     _report_verification(found, page, target if rerun else None)
     code = max((v.exit_code for v in found), default=0)
     if code:
         raise typer.Exit(code)
-
-
-def _write_page(found: list[Verification], target: Path, *, rerun: bool) -> Path:
-    from fiac_survival.core.files import write_text
-    from fiac_survival.report.page import verification_page
-    from fiac_survival.study.record import threads, versions
-
-    here = threads()
-    summary: dict[str, Any] = {
-        "What was done": "studies were run again and compared with what was published"
-        if rerun
-        else "published files were held against their recorded fingerprints, and figures drawn again "
-        "from their tables",
-        "Tolerance": "numbers within 1e-9 of each other count as WITHIN TOLERANCE",
-        "Threads here": f"Numba {here['numba']}, BLAS {here['blas']}",
-    }
-    summary |= {f"{name} here": number for name, number in versions().items()}
-    page = target / "verification.html"
-    write_text(page, verification_page("Verification", found, summary))
-    return page
 
 
 def _report_verification(found: list[Verification], page: Path, target: Path | None) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from fiac_survival.compare.packet_parts import balance_part, method_part, release_moments
-from fiac_survival.core.errors import DataError, DisclosureError, ProtocolError
+from fiac_survival.core.errors import DataError, DisclosureError, OutputError, ProtocolError
 from fiac_survival.core.files import read_text, sha256_text, write_text
 from fiac_survival.core.outcome import Outcome
 from fiac_survival.core.protocol import Protocol
@@ -257,19 +257,27 @@ class SitePacket:
     def __repr__(self) -> str:
         return f"SitePacket({self.site}, {self.content['study']}; profile {self.profile.name})"
 
-    def write(self, path: str | Path) -> None:
+    def write(self, path: str | Path, *, replace: bool = True) -> None:
         """Write the packet, whole or not at all.
 
         Parameters
         ----------
         path : str or Path
             Where.
+        replace : bool, default True
+            Whether a file that stands there may be replaced.
 
         Raises
         ------
         OutputError
             If it cannot be written.
         """
+        if not replace and Path(path).exists():
+            raise OutputError(
+                "a packet must not replace a file",
+                values={"path": path},
+                remedy="choose another name, or remove the file",
+            )
         write_text(Path(path), json.dumps(self.content, indent=1, sort_keys=True) + "\n")
 
     @classmethod

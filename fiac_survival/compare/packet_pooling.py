@@ -201,6 +201,12 @@ def pooled_risk_table(packets: Sequence[SitePacket], method: str) -> RiskTable:
         for arm in ARMS:
             released = [set(t.table.loc[t.table["group"] == arm, "time"].tolist()) for t in coarse]
             moments[arm] = sorted(set.intersection(*released))
+            if not moments[arm]:
+                raise DataError(
+                    "every arm must have a moment of release that all sites have",
+                    values={"arm": arm, "sites": len(packets)},
+                    remedy="set a longer [release] every in the protocol, and ask for new packets",
+                )
         tables = [coarsen(t, moments) for t in tables]
     total = tables[0]
     for table in tables[1:]:

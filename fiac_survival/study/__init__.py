@@ -2,6 +2,7 @@
 
 from fiac_survival.core.protocol import Protocol, read_protocol
 from fiac_survival.study.context import StudyRun
+from fiac_survival.study.packets import SiteRows
 from fiac_survival.study.project import Project, find_project
 from fiac_survival.study.sources import StudySources
 from fiac_survival.study.study import Study, load
@@ -11,6 +12,7 @@ __all__ = [
     "Finding",
     "Project",
     "Protocol",
+    "SiteRows",
     "Status",
     "Study",
     "StudyRun",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fiac_survival.cohort.engine import connect
+from fiac_survival.compare import SitePacket
 from fiac_survival.core.errors import ProtocolError
 from fiac_survival.core.files import sha256_text, write_text
 from fiac_survival.core.progress import Progress
@@ -18,6 +20,7 @@ from fiac_survival.core.threads import one_blas_thread
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import study_page
 from fiac_survival.study.context import StudyRun
+from fiac_survival.study.packets import make_packet, read_packets, release_pooled
 from fiac_survival.study.project import Layout, Project, find_project, separate
 from fiac_survival.study.publishing import exclusive, place_of, publish, recover
 from fiac_survival.study.record import (
@@ -138,6 +141,90 @@ class Study:
                     connection.close()
             with progress.step("writing report and record"):
                 self._finish(run, layout, staging, connection.name)
+        return layout
+
+    def packet(
+        self,
+        site: str,
+        *,
+        data: Path | str | None = None,
+        engine: str = "duckdb",
+        progress: Progress | None = None,
+    ) -> SitePacket:
+        """Make what one site may let go, from the rows that ``site_rows`` of ``analysis.py`` gives.
+
+        Parameters
+        ----------
+        site : str
+            Name of a source of the protocol.
+        data, engine, progress
+            As for :meth:`run`.
+
+        Returns
+        -------
+        SitePacket
+            Under the protocol's disclosure profile; to preview and to write.
+
+        Raises
+        ------
+        FiacError
+            If the source or ``site_rows`` is not there, or nothing may leave.
+        """
+        module = _load_module(self.folder / "analysis.py", self.name)
+        return make_packet(
+            self.protocol,
+            self.folder,
+            getattr(module, "site_rows", None),
+            site=site,
+            data=Path(data) if data is not None else None,
+            engine=engine,
+            progress=progress or Progress(quiet=True),
+        )
+
+    def run_packets(
+        self,
+        packets: Sequence[Path | str],
+        *,
+        out: Path | str,
+        progress: Progress | None = None,
+    ) -> Layout:
+        """Pool site packets: tables, figure, report, record, without rows of patients.
+
+        Parameters
+        ----------
+        packets : sequence of Path or str
+            Two files or more.
+        out : Path or str
+            A separate folder; results from packets never replace the published ones.
+        progress : Progress, optional
+            Where steps are reported.
+
+        Returns
+        -------
+        Layout
+            Where the results stand.
+
+        Raises
+        ------
+        FiacError
+            If a packet is damaged or of another protocol, or a small count can be solved back from all.
+        """
+        progress = progress or Progress(quiet=True)
+        layout = self.layout(out)
+        paths = [Path(path) for path in packets]
+        given = read_packets(paths, self.folder)
+        with exclusive(layout), one_blas_thread():
+            staging = place_of(layout).staging
+            connection = connect("duckdb")
+            try:
+                run = StudyRun(
+                    self.protocol, connection, layout, staging, data=None, progress=progress
+                )
+                release_pooled(run, given, paths)
+            finally:
+                connection.close()
+            with progress.step("writing report and record"):
+                self._finish(run, layout, staging, "none: site packets")
         return layout
 
     def _finish(self, run: StudyRun, layout: Layout, staging: Path, engine: str) -> None:
@@ -266,7 +353,7 @@ class Study:
             return verify_against(self.name, self.protocol.title, layout, record, again, new_record)
 
 
-def _load_analysis(path: Path, name: str) -> Callable[[StudyRun], None]:
+def _load_module(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ProtocolError(
             "a study must have an analysis.py", values={"file": path}, remedy="write one"
@@ -278,6 +365,11 @@ def _load_analysis(path: Path, name: str) -> Callable[[StudyRun], None]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def _load_analysis(path: Path, name: str) -> Callable[[StudyRun], None]:
+    module = _load_module(path, name)
     analyse: Callable[[StudyRun], None] | None = getattr(module, "analyse", None)
     if analyse is None:
         raise ProtocolError(

@@ -45,14 +45,8 @@ def analyse(study: fs.study.StudyRun) -> None:
     protocol = study.protocol
     sources, attrition = {}, []
     for source in protocol.sources:
-        table = harmonise(study.source(source.name), source.name)
-        with study.step(f"eligibility in {source.label}"):
-            eligible, steps = fs.cohort.apply_eligibility(
-                table, protocol.eligibility, source=source.name
-            )
-            frame = study.engine.collect(eligible, order_by=["id"])
+        sources[source.name], steps = eligible_patients(study, source.name)
         attrition.append(steps)
-        sources[source.name] = prepare(source.name, source.label, frame)
     population(study, sources, pd.concat(attrition, ignore_index=True))
     weights = weight(study, sources)
     effects = estimate(study, sources, weights)
@@ -60,7 +54,32 @@ def analyse(study: fs.study.StudyRun) -> None:
     compare(study, effects)
 
 
+def site_rows(study: fs.study.StudyRun, source: str) -> fs.study.SiteRows:
+    """One source by itself, for a packet."""
+    mine, _ = eligible_patients(study, source)
+    weights = {}
+    for method in methods_of(study, source):
+        with study.step(f"{method.label} in {mine.label}"):
+            w = weights_of(study, mine, method)
+        if w is not None:
+            weights[method.name] = w
+    primary = study.protocol.covariates["log_receptors"]
+    return fs.study.SiteRows(mine.outcome, mine.treated, weights, mine.frame[primary])
+
+
 # --- data ---------------------------------------------------------------------------------------
+
+
+def eligible_patients(study: fs.study.StudyRun, name: str) -> tuple[Arm, pd.DataFrame]:
+    """Load a source; its eligible patients and the count of every step."""
+    label = study.protocol.source(name).label
+    table = harmonise(study.source(name), name)
+    with study.step(f"eligibility in {label}"):
+        eligible, steps = fs.cohort.apply_eligibility(
+            table, study.protocol.eligibility, source=name
+        )
+        frame = study.engine.collect(eligible, order_by=["id"])
+    return prepare(name, label, frame), steps
 
 
 def harmonise(table: Any, source: str) -> Any:

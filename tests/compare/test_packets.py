@@ -295,3 +295,16 @@ def test_what_cannot_leave_or_be_pooled_is_refused(sites: dict[str, pd.DataFrame
     )
     with pytest.raises(fs.errors.DataError, match="last moment|beyond|follow-up"):
         fs.compare.pool_packets([one, other], beyond)
+
+
+def test_sites_without_a_common_moment_of_an_arm_are_told_so(
+    sites: dict[str, pd.DataFrame],
+) -> None:
+    asked = protocol("snds")
+    one, other = (packet(rows, name, asked) for name, rows in sites.items())
+    content = json.loads(json.dumps(other.content))
+    for row in content["methods"][0]["risk"]:
+        row["time"] += 1.0  # between the moments of the other site
+    moved = fs.compare.SitePacket(content)
+    with pytest.raises(fs.errors.DataError, match=r"that all sites have \(arm=control, sites=2\)"):
+        fs.compare.pool_packets([one, moved], asked)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import fiac_survival as fs
 from fiac_survival.cli import app
+from tests.conftest import ROOT
 
 RUNNER = CliRunner()
 
@@ -60,6 +61,31 @@ def test_json_and_quiet(project):
     quiet = fiac("--quiet", "run", "demo", project=project)
     assert quiet.exit_code == 0
     assert quiet.output == ""
+
+
+def test_packets_from_sites_to_a_report(tmp_path):
+    files = []
+    for site in ("gbsg", "rotterdam"):
+        files.append(tmp_path / f"{site}.packet")
+        made = fiac("packet", "trial_vs_registry", "--site", site, "--out", files[-1], project=ROOT)
+        assert made.exit_code == 0, made.output
+        assert f"Site packet of {site}" in made.stdout
+        assert made.stdout.rstrip().endswith(f"packet: {files[-1]}")
+    again = fiac("packet", "trial_vs_registry", "--site", "gbsg", "--out", files[0], project=ROOT)
+    assert again.exit_code == 10
+    assert "must not replace a file" in again.output
+    ran = fiac(
+        "--json", "run", "trial_vs_registry", "--out", tmp_path / "out", "--packets", *files,
+        project=ROOT,
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    assert Path(json.loads(ran.stdout)["report"]).is_file()
+    for wrong in (
+        ["run", "trial_vs_registry", "--packets", *files],
+        ["run", "trial_vs_registry", *files],
+        ["run", "trial_vs_registry", "--out", tmp_path, "--data", tmp_path, "--packets", *files],
+    ):
+        assert fiac(*wrong, project=ROOT).exit_code == 2
 
 
 @pytest.mark.parametrize(
