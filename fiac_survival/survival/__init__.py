@@ -29,6 +29,7 @@ from fiac_survival.survival.logrank import LogRank, logrank
 from fiac_survival.survival.maxcombo import MaxCombo, maxcombo
 from fiac_survival.survival.milestone import Milestone, milestone
 from fiac_survival.survival.nelson_aalen import CumulativeHazard, nelson_aalen
+from fiac_survival.survival.net_survival_test import NetSurvivalTest, net_survival_test
 from fiac_survival.survival.one_sample import OneSampleLogRank, one_sample_logrank
 from fiac_survival.survival.parametric import parametric
 from fiac_survival.survival.parametric_model import ParametricModel
@@ -77,6 +78,7 @@ __all__ = [
     "LogRank",
     "MaxCombo",
     "Milestone",
+    "NetSurvivalTest",
     "OneSampleLogRank",
     "Outcome",
     "ParametricModel",
@@ -118,6 +120,7 @@ __all__ = [
     "milestone",
     "multiple_imputation",
     "nelson_aalen",
+    "net_survival_test",
     "one_sample_logrank",
     "parametric",
     "pool",

@@ -1,12 +1,12 @@
-r"""Quantiles of survival time by group, and their contrasts, by a bootstrap of persons.
+r"""Quantiles of survival time by group, and their contrasts.
 
 The p-quantile is :math:`t_p=\inf\{t:1-S(t)\ge p\}`. Its standard error needs the density at the
-quantile, which no curve gives without smoothing; persons are drawn with replacement instead (within
-groups; whole clusters where they are given, which may span groups) and each draw's quantiles are
-compared. A draw in which a curve does not reach p has no quantile: the share of such draws is reported,
-an undefined quantile counts as infinite, and an interval whose limit falls among them is open (infinite
-or NaN). The p-value is twice the smaller share of draws on either side of no difference, at least
-2/(draws + 1).
+quantile, which :mod:`fiac_survival.survival.quantile_influence` takes from a window that shrinks with the
+data. Without it, and by default, persons are drawn with replacement (within groups; whole clusters where
+they are given, which may span groups) and each draw's quantiles are compared. A draw in which a curve does
+not reach p has no quantile: the share of such draws is reported, an undefined quantile counts as infinite,
+and an interval whose limit falls among them is open (infinite or NaN). The p-value is twice the smaller
+share of draws on either side of no difference, at least 2/(draws + 1).
 
 Sources: Efron 1981; Brookmeyer and Crowley 1982; Davison and Hinkley 1997.
 """
@@ -14,7 +14,7 @@ Sources: Efron 1981; Brookmeyer and Crowley 1982; Davison and Hinkley 1997.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import numpy as np
 import pandas as pd
@@ -22,16 +22,23 @@ from numpy.typing import NDArray
 
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
-from fiac_survival.core.intervals import normal_quantile
+from fiac_survival.core.intervals import normal_quantile, require_choice
 from fiac_survival.core.outcome import ROUNDING, Outcome
 from fiac_survival.core.results import Result
 from fiac_survival.core.risk_table import RiskTable, require_positive_weights
 from fiac_survival.core.seeds import stream
 from fiac_survival.kernels.quantiles import weighted_quantile
 from fiac_survival.survival.inputs import require_two_groups, rows_by_group
+from fiac_survival.survival.kaplan_meier import kaplan_meier
+from fiac_survival.survival.quantile_influence import (
+    group_quantile,
+    quantile_contrasts,
+)
 from fiac_survival.survival.steps import RowsOfGroup, Steps, steps_by_group
 
 Floats = NDArray[np.float64]
+QuantileVariance = Literal["bootstrap", "influence"]
+TABLE = ("group", "probability", "quantile", "std_error", "lower", "upper", "undefined")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -41,17 +48,18 @@ class QuantileContrast(Result):
     Attributes
     ----------
     table : DataFrame
-        group, probability, quantile, lower, upper (percentiles of the draws), undefined (share of draws
-        without a quantile).
+        group, probability, quantile, std_error, lower, upper (percentiles of the draws, or the band
+        inverted), undefined (share of draws without a quantile).
     contrast : DataFrame
-        group, reference, contrast ("difference", "ratio"), estimate, lower, upper, p_value, undefined
-        (share of draws in which it cannot be computed: both quantiles are undefined).
+        group, reference, contrast ("difference", "ratio"), estimate, std_error (of the log, for a ratio),
+        lower, upper, p_value, undefined (share of draws in which it cannot be computed: both quantiles
+        are undefined). Standard errors are missing where a draw is undefined.
     draws : (B, k) float64
-        Quantiles by draw and group; infinite where undefined.
+        Quantiles by draw and group; infinite where undefined; no rows without a bootstrap.
     seed : int
         Seed of the draws.
     method : str
-        "bootstrap of persons" or "bootstrap of clusters".
+        "bootstrap of persons", "bootstrap of clusters", or "influence, density by interval inversion".
     level : float
         Confidence level.
     """
@@ -68,6 +76,7 @@ def quantile_contrast(
     group: Any,
     *,
     probability: float = 0.5,
+    variance: QuantileVariance = "bootstrap",
     weights: Any = None,
     cluster: Any = None,
     draws: int = 2000,
@@ -84,6 +93,8 @@ def quantile_contrast(
         Labels; the first in order is the reference.
     probability : float, default 0.5
         Share that has had the event; 0.5 asks for medians.
+    variance : {"bootstrap", "influence"}, default "bootstrap"
+        Draws of persons, or the influence of every row: no draws, for smooth event times.
     weights : array-like of float, shape (n,), optional
         Positive case weights, taken as known.
     cluster : array-like, shape (n,), optional
@@ -98,13 +109,13 @@ def quantile_contrast(
     Returns
     -------
     QuantileContrast
-        Quantiles and contrasts with percentile intervals.
+        Quantiles and contrasts with intervals.
 
     Raises
     ------
     DataError
-        If there is one group, the share is not between 0 and 1, draws are few, or no group's curve
-        reaches the share.
+        If there is one group, the share is not between 0 and 1, draws are few, no group's curve
+        reaches the share, or ties leave no density to be seen.
 
     References
     ----------
@@ -118,7 +129,8 @@ def quantile_contrast(
     >>> found.contrast["estimate"].tolist()
     [4.0, 1.8]
     """
-    normal_quantile(level)
+    z = normal_quantile(level)
+    require_choice(variance, QuantileVariance, "variance")
     if not isinstance(y, Outcome):
         raise DataError(
             "quantile_contrast takes an Outcome",
@@ -154,6 +166,31 @@ def quantile_contrast(
             values={"probability": probability},
             remedy="compare restricted means (rmst) or milestones instead",
         )
+    match variance:
+        case "influence":
+            curve = kaplan_meier(y, group=group, weights=weights, cluster=cluster, level=level)
+            bands = curve.quantile(probability)
+            curves = steps_by_group(RiskTable.from_outcome(y, group=group, weights=weights))
+            given = rows_by_group(y, curves, group=group, weights=weights, cluster=cluster)
+            each = [
+                group_quantile(s, r, t, probability, n)
+                for s, r, t in zip(curves, given, whole, strict=True)
+            ]
+            return QuantileContrast(
+                table=bands.assign(
+                    std_error=[found.std_error for found in each],
+                    undefined=bands["quantile"].isna().astype(np.float64),
+                )[list(TABLE)],
+                contrast=quantile_contrasts(labels, each, z),
+                draws=np.empty((0, len(labels))),
+                seed=seed,
+                method="influence, density by interval inversion",
+                level=level,
+            )
+        case "bootstrap":
+            pass
+        case _:
+            assert_never(variance)
     members = None if cluster is None else columns.labels(cluster, "cluster", n=n)[0]
     generator = stream(seed, "quantile_contrast")
     found = np.empty((draws, len(labels)))
@@ -167,6 +204,7 @@ def quantile_contrast(
                 "group": labels,
                 "probability": probability,
                 "quantile": np.where(np.isinf(whole), np.nan, whole),
+                "std_error": _spread(found),
                 "lower": lower,
                 "upper": upper,
                 "undefined": np.isinf(found).mean(axis=0),
@@ -218,6 +256,13 @@ def _percentile(draws: Floats, q: float) -> Floats:
     return np.asarray(ordered[place])
 
 
+def _spread(draws: Floats) -> Floats:
+    """Take the standard deviation of draws; missing where one is undefined."""
+    known = np.isfinite(draws).all(axis=0)
+    finite = np.where(np.isfinite(draws), draws, 0.0)
+    return np.where(known, finite.std(axis=0, ddof=1), np.nan)
+
+
 def _contrasts(labels: list[Any], whole: Floats, draws: Floats, tail: float) -> pd.DataFrame:
     out = []
     for g in range(1, len(labels)):
@@ -230,6 +275,7 @@ def _contrasts(labels: list[Any], whole: Floats, draws: Floats, tail: float) -> 
                     estimate, each = whole[g] / whole[0], draws[:, g] / draws[:, 0]
                     none = 1.0
             known = each[~np.isnan(each)]
+            scale = each if kind == "difference" else np.log(np.maximum(each, 1e-300))
             if known.size:
                 lower, upper = (_percentile(known[:, None], q)[0] for q in (tail, 1.0 - tail))
                 side = min(np.sum(known <= none), np.sum(known >= none)) + 1.0
@@ -242,6 +288,7 @@ def _contrasts(labels: list[Any], whole: Floats, draws: Floats, tail: float) -> 
                     "reference": labels[0],
                     "contrast": kind,
                     "estimate": estimate if np.isfinite(estimate) else np.nan,
+                    "std_error": float(_spread(scale[:, None])[0]),
                     "lower": lower,
                     "upper": upper,
                     "p_value": p_value,

@@ -41,6 +41,7 @@ from fiac_survival.core.results import Result
 from fiac_survival.kernels.expected import expected_sums, potential_sums
 from fiac_survival.survival.inputs import times_array
 from fiac_survival.survival.population import Population
+from fiac_survival.survival.population_rows import event_grid, require_matched_rows
 
 Floats = NDArray[np.float64]
 RelativeMethod = Literal["pohar-perme", "ederer2", "ederer1", "hakulinen"]
@@ -160,7 +161,7 @@ def relative_survival(
     """
     require_choice(method, RelativeMethod, "method")
     normal_quantile(level)
-    _require_rows(y, population, "relative_survival")
+    require_matched_rows(y, population, "relative_survival")
     n = len(y)
     if method in ("ederer1", "hakulinen") and (y.entry is not None or weights is not None):
         raise DataError(
@@ -188,28 +189,6 @@ def relative_survival(
     return RelativeSurvival(table=pd.concat(parts, ignore_index=True), method=method, level=level)
 
 
-def _require_rows(y: Outcome, population: Population, method: str) -> None:
-    if not isinstance(y, Outcome):
-        raise DataError(
-            f"{method} takes an Outcome",
-            values={"type": type(y).__name__},
-            remedy="make one: fs.Outcome(time, event)",
-        )
-    y.require_binary(method, "aalen_johansen")
-    if not isinstance(population, Population):
-        raise DataError(
-            f"{method} takes persons matched with a rate table",
-            values={"type": type(population).__name__},
-            remedy="pass RateTable.from_frame(...).match(age, date, sex=...)",
-        )
-    if len(population) != len(y):
-        raise DataError(
-            "the population must have one row per outcome",
-            values={"rows": len(population), "outcomes": len(y)},
-            remedy="match the table that the outcome was made from",
-        )
-
-
 def _positive(weights: Any, n: int) -> Floats:
     from fiac_survival.core.risk_table import require_positive_weights
 
@@ -233,16 +212,6 @@ def _potential(y: Outcome, population: Population, potential: Any) -> Floats:
         return np.where(y.event > 0, given, y.time)
     last = float(np.max(y.time + population.date))
     return np.where(y.event > 0, last - population.date, y.time)
-
-
-def _grid(y: Outcome, until: Floats | None, step: float | None) -> Floats:
-    points = [y.time, y.entry_or_zero()]
-    if until is not None:
-        points.append(np.minimum(until, y.max_time))
-    if step is not None:
-        points.append(np.arange(step, y.max_time, step))
-    grid = np.unique(np.concatenate(points))
-    return np.asarray(grid[grid > 0])
 
 
 def population_sums(
@@ -288,7 +257,7 @@ def _curve(
     step: float | None,
     level: float,
 ) -> pd.DataFrame:
-    grid = _grid(y, until, step)
+    grid = event_grid(y, until, step)
     sums = population_sums(y, population, weight, grid, everybody=method == "ederer1")
     length = np.diff(grid, prepend=0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -399,8 +368,8 @@ def expected_survival(
         return pd.DataFrame({"time": moments, "survival": survival})
     if y is None:
         raise DataError("conditional expected survival needs follow-up", remedy="pass the outcome")
-    _require_rows(y, population, "expected_survival")
-    grid = np.union1d(_grid(y, None, None), moments[moments > 0])
+    require_matched_rows(y, population, "expected_survival")
+    grid = np.union1d(event_grid(y, None, None), moments[moments > 0])
     sums = population_sums(y, population, np.ones(len(y)), grid, everybody=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.cumsum(np.nan_to_num((sums["hazard"] / sums["risk"]).to_numpy()))

@@ -12,6 +12,7 @@ from benchmarks.harness import TASKS, Task, load, measure_time
 
 SMALL = {
     "aalen_johansen": 3_000,
+    "aalen_johansen_weighted": 3_000,
     "aipw": 1_500,
     "cox": 3_000,
     "fine_gray": 2_000,

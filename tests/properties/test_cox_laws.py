@@ -134,6 +134,27 @@ def test_without_ties_exact_is_efron(seed, n):
     close(a.log_likelihood, b.log_likelihood)
 
 
+@few
+@given(seeds, sizes, st.booleans())
+def test_without_deaths_of_the_population_net_survival_is_the_logrank(seed, n, stratified):
+    _, _, rng = patients(seed, n, False)
+    y = fs.Outcome(rng.permutation(n) + 1, rng.random(n) < 0.8)
+    nobody = pd.DataFrame({"sex": ["f"], "age": [0], "year": 2000, "rate": [0.0]})
+    people = fs.survival.RateTable.from_frame(nobody).match([9000.0] * n, [0] * n, sex=["f"] * n)
+    group, strata = rng.integers(0, 3, n), rng.integers(0, 2, n) if stratified else None
+    a = fs.survival.net_survival_test(y, people, group, strata=strata)
+    b = fs.survival.logrank(y, group, strata=strata)
+    close(a.table[["excess", "expected"]], b.table[["observed", "expected"]])
+    assert a.df == b.df
+    # The covariance is that of the events' own groups, not the hypergeometric one.
+    part, covariance = np.zeros(n) if strata is None else strata, np.zeros((3, 3))
+    for i in np.flatnonzero(y.event):
+        risk = (y.time >= y.time[i]) & (part == part[i])
+        centred = np.eye(3)[group[i]] - np.bincount(group[risk], minlength=3) / risk.sum()
+        covariance += np.outer(centred, centred)
+    close(a.covariance, covariance)
+
+
 def test_frailty_between_no_and_free_effects():
     rng = np.random.default_rng(5)
     cluster = np.repeat(np.arange(8), 40)

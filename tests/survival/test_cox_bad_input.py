@@ -184,6 +184,16 @@ def varying(base=BASE, change=CHANGE, **options):
             lambda: fs.survival.quantile_contrast(GOOD, ARMS, probability=1.5),
             "probability must lie between 0 and 1",
         ),
+        (
+            lambda: fs.survival.quantile_contrast(GOOD, ARMS, variance="delta"),
+            "variance must be one of",
+        ),
+        (
+            lambda: fs.survival.quantile_contrast(
+                fs.Outcome([3] * 6, [1] * 6), ARMS, variance="influence"
+            ),
+            "around the quantile must not all be at one time.*time=3.*bootstrap",
+        ),
         (lambda: fs.survival.quantile_contrast(GOOD, ARMS, draws=10), "draws must be at least 100"),
         (
             lambda: fs.survival.quantile_contrast(
@@ -223,6 +233,19 @@ def varying(base=BASE, change=CHANGE, **options):
             "must not end before the observed one: 1 row .*row 3",
         ),
         (lambda: fs.survival.relative_survival(GOOD, people(), step=0), "step must be positive"),
+        (
+            lambda: fs.survival.net_survival_test(GOOD, people(), [1] * 6),
+            "net_survival_test compares at least two groups",
+        ),
+        (
+            lambda: fs.survival.net_survival_test(GOOD, TABLE, ARMS),
+            "net_survival_test takes persons matched with a rate table",
+        ),
+        (lambda: fs.survival.net_survival_test(GOOD, people(), ARMS, step=-1), "step must be"),
+        (
+            lambda: fs.survival.net_survival_test(GOOD, people(), ARMS, strata=ARMS),
+            "groups must be at risk together",
+        ),
         (lambda: people(rate=-1.0), "a rate must not be negative: 2 rows"),
         (lambda: people(age=0), "one row per key, age and year"),
         (lambda: people(sex="m"), "labels must be in the rate table.*unknown=..'f'"),

@@ -267,6 +267,43 @@ def test_bootstrap_of_quantiles():
     assert np.isinf(rare.table["upper"]).any()
 
 
+def test_influence_on_quantiles():
+    rng = np.random.default_rng(3)
+    n = 600
+    arm = rng.integers(0, 2, n)
+    time, end = rng.weibull(1.3, n) * (2 + arm), rng.uniform(0.5, 6, n)
+    y = fs.Outcome(np.minimum(time, end), time <= end)
+
+    def contrast(**options):
+        return fs.survival.quantile_contrast(y, arm, **options)
+
+    found, drawn = contrast(variance="influence"), contrast(draws=1000)
+    np.testing.assert_array_equal(found.table["quantile"], drawn.table["quantile"])
+    np.testing.assert_allclose(found.table["std_error"], drawn.table["std_error"], rtol=0.25)
+    np.testing.assert_allclose(found.contrast["std_error"], drawn.contrast["std_error"], rtol=0.25)
+    np.testing.assert_array_equal(found.contrast["estimate"], drawn.contrast["estimate"])
+    assert found.draws.shape == (0, 2)
+    assert found.method == "influence, density by interval inversion"
+    # Groups are independent: variances add.
+    parts = (found.table["std_error"] ** 2).sum()
+    assert found.contrast["std_error"][0] ** 2 == pytest.approx(parts)
+    # Weights are repeated rows of a cluster; the scale of weights does not matter.
+    times = rng.integers(1, 4, n)
+    rows_of = np.repeat(np.arange(n), times)
+    a = contrast(variance="influence", weights=times)
+    b = fs.survival.quantile_contrast(
+        y.take(rows_of), arm[rows_of], variance="influence", cluster=rows_of
+    )
+    names = ["estimate", "std_error", "lower", "upper", "p_value"]
+    np.testing.assert_allclose(a.contrast[names], b.contrast[names])
+    c = contrast(variance="influence", weights=times / 7)
+    np.testing.assert_allclose(a.contrast[names], c.contrast[names])
+    # A quantile that one arm does not reach.
+    late = contrast(variance="influence", probability=0.93)
+    assert late.table["undefined"].max() == 1
+    assert np.isnan(late.contrast["p_value"]).all()
+
+
 def test_weighted_maxcombo_is_made_of_weighted_logranks():
     d = rows("lung")
     y, weight = fs.Outcome(d["time"], d["status"] == 2), d["age"] / d["age"].mean()
