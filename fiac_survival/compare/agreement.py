@@ -6,7 +6,15 @@ inference, :math:`d=\theta_A-\theta_B` and its standard error
 .. math:: SE^2 = V_A+V_B \quad\text{(independent patients)}, \qquad
           SE^2=\sum_c(\mathrm{IF}_c^A-\mathrm{IF}_c^B)^2 \quad\text{(same patients in both)},
 
-the second over the union of persons, 0 where one is absent. Measures (RCT-DUPLICATE, Franklin 2021):
+the second over the union of persons, 0 where one is absent. Where few patients differ between the sources
+the second is itself uncertain: with :math:`\psi_c=\mathrm{IF}_c^A-\mathrm{IF}_c^B` for n persons, quantiles
+are those of Student's t with
+
+.. math:: \nu = 2\Big/\Bigl(\frac{\sum_c\psi_c^4}{(\sum_c\psi_c^2)^2}-\frac1n\Bigr)
+
+degrees of freedom (Satterthwaite's, as for sandwich variances: Pan and Wall 2002).
+
+Measures (RCT-DUPLICATE, Franklin 2021):
 estimate agreement (B inside A's interval), regulatory agreement (same significance, and same direction
 where significant), standardised difference :math:`|d|/SE<z`. "Not different" is not agreement, so
 there is also equivalence: two one-sided tests against a margin, each at 1-level; the smallest margin
@@ -22,7 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from fiac_survival.compare.effect import Effect
 from fiac_survival.core import columns
@@ -66,6 +74,8 @@ class Agreement(Result):
         On the scale of inference, 80 % power.
     linked_patients : int
         Patients in both sources whose covariance was used.
+    degrees_of_freedom : float
+        Of the standard error; infinite for independent patients.
     """
 
     verdicts: pd.DataFrame
@@ -82,6 +92,59 @@ class Agreement(Result):
     smallest_margin: float
     minimum_detectable_difference: float
     linked_patients: int
+    degrees_of_freedom: float
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Give the interval of the difference.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Confidence level.
+
+        Returns
+        -------
+        lower, upper : float
+            On the scale of inference.
+        """
+        normal_quantile(level)
+        half = float(_quantile(0.5 + level / 2.0, self.degrees_of_freedom)) * self.std_error
+        return self.difference - half, self.difference + half
+
+
+def _quantile(p: float, freedom: float) -> float:
+    return float(ndtri(p) if np.isinf(freedom) else stdtrit(freedom, p))
+
+
+def _tail(x: float, freedom: float) -> float:
+    return float(ndtr(x) if np.isinf(freedom) else stdtr(freedom, x))
+
+
+def degrees_of_freedom(moved: Floats) -> float:
+    """Degrees of freedom of a variance that is a sum of squares over persons.
+
+    Parameters
+    ----------
+    moved : (n,) float64
+        What each person adds to the difference.
+
+    Returns
+    -------
+    float
+        Few, where few persons make the difference; infinite if all add as much.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(degrees_of_freedom(np.array([3.0, 0.0, 0.0, 0.0])), 2)
+    2.67
+    """
+    squares = np.asarray(moved, dtype=np.float64) ** 2
+    total = float(squares.sum())
+    if total <= 0.0:
+        return float("inf")
+    spread = float(np.sum((squares / total) ** 2)) - 1.0 / squares.size
+    return 2.0 / spread if spread > 1e-12 else float("inf")
 
 
 def agreement(
@@ -125,6 +188,8 @@ def agreement(
     ----------
     Franklin JM et al. Emulating randomized clinical trials with nonrandomized real-world evidence
     studies. Circulation 2021;143:1002-1013.
+    Pan W, Wall MM. Small-sample adjustments in using the sandwich variance estimator in generalized
+    estimating equations. Stat Med 2002;21:1429-1441.
     Schuirmann DJ. A comparison of the two one-sided tests procedure and the power approach. J
     Pharmacokinet Biopharm 1987;15:657-680.
 
@@ -154,16 +219,17 @@ def agreement(
         )
     bound = float(np.log(margin)) if log else float(margin)
     z = normal_quantile(level)
-    one_sided = float(ndtri(level))
     difference = private.on_scale - public.on_scale
-    std_error, linked = _standard_error(private, public, patient_private, patient_public)
-    p_equivalence = float(
-        max(ndtr((difference - bound) / std_error), ndtr(-(difference + bound) / std_error))
+    std_error, linked, freedom = _standard_error(private, public, patient_private, patient_public)
+    p_equivalence = max(
+        _tail((difference - bound) / std_error, freedom),
+        _tail(-(difference + bound) / std_error, freedom),
     )
     inside = bool(abs(public.on_scale - private.on_scale) <= z * private.std_error)
     same = _regulatory(private, public, z)
-    smallest = abs(difference) + one_sided * std_error
-    detectable = (z + float(ndtri(0.8))) * std_error
+    smallest = abs(difference) + _quantile(level, freedom) * std_error
+    two_sided = _quantile(0.5 + level / 2.0, freedom)
+    detectable = (two_sided + _quantile(0.8, freedom)) * std_error
     expected = float(2.0 * ndtr(z * private.std_error / std_error) - 1.0)
     standardised = abs(difference) / std_error
     values: dict[str, Any] = {
@@ -173,7 +239,7 @@ def agreement(
         "regulatory_agreement": same,
         "expected_estimate_agreement": expected,
         "standardised_difference": standardised,
-        "not_different": bool(standardised < z),
+        "not_different": bool(standardised < two_sided),
         "equivalent": bool(p_equivalence < 1.0 - level),
         "p_equivalence": p_equivalence,
         "margin": bound,
@@ -184,12 +250,17 @@ def agreement(
     table = pd.DataFrame(
         {"quantity": list(values), "value": [float(value) for value in values.values()]}
     )
-    return Agreement(table=table, verdicts=_verdicts(values, margin, level), **values)
+    return Agreement(
+        table=table,
+        verdicts=_verdicts(values, margin, level),
+        degrees_of_freedom=freedom,
+        **values,
+    )
 
 
 def _standard_error(
     private: Effect, public: Effect, patient_private: Any, patient_public: Any
-) -> tuple[float, int]:
+) -> tuple[float, int, float]:
     if (patient_private is None) != (patient_public is None):
         raise DataError(
             "person identifiers must be given for both sources or for neither",
@@ -197,7 +268,7 @@ def _standard_error(
             remedy="pass patient_private and patient_public",
         )
     if patient_private is None:
-        return float(np.hypot(private.std_error, public.std_error)), 0
+        return float(np.hypot(private.std_error, public.std_error)), 0, float("inf")
     for side, name in ((private, "private"), (public, "public")):
         if side.weight_variance == "bootstrap":
             raise DataError(
@@ -213,7 +284,8 @@ def _standard_error(
     signed = np.concatenate([private.influence, -public.influence])
     sums = np.bincount(codes, weights=signed)
     both = np.intersect1d(codes[: a.size], codes[a.size :])
-    return float(np.sqrt(np.sum(sums * sums))), int(both.size)
+    freedom = degrees_of_freedom(sums.astype(np.float64)) if both.size else float("inf")
+    return float(np.sqrt(np.sum(sums * sums))), int(both.size), freedom
 
 
 def _regulatory(private: Effect, public: Effect, z: float) -> bool:

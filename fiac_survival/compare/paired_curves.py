@@ -7,9 +7,10 @@ Patient c moves the private curve by :math:`U_c^A(t)` and the public one by :mat
 .. math:: \widehat{SE}^2(t)=\sum_c\bigl(U_c^A(t)-U_c^B(t)\bigr)^2,
 
 which is far below :math:`V_A+V_B` where both sources see the same deaths: taking linked patients for
-strangers hides differences. The uniform band is :math:`\hat\Delta\pm q\,\widehat{SE}` with q the
-quantile of :math:`\max_t|\sum_c g_c(U_c^A-U_c^B)(t)|/\widehat{SE}(t)` over draws of
-independent standard normal :math:`g_c`.
+strangers hides differences. Where few patients differ, quantiles are those of Student's t
+(:mod:`fiac_survival.compare.agreement`). The uniform band is :math:`\hat\Delta\pm q\,\widehat{SE}`
+with q the quantile of :math:`\max_t|\sum_c g_c(U_c^A-U_c^B)(t)|/\widehat{SE}(t)` over draws of
+independent standard normal :math:`g_c`, q wider by the same ratio of t to normal quantile.
 
 Source: Lin, Wei, Ying 1993 and Zhao et al. 2016 (multipliers); Murray 2001 (paired curves).
 """
@@ -22,7 +23,9 @@ from typing import Any, Literal, assert_never
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
+from fiac_survival.compare.agreement import degrees_of_freedom
 from fiac_survival.compare.effect import Effect
 from fiac_survival.core import columns, seeds
 from fiac_survival.core.errors import DataError
@@ -51,7 +54,7 @@ class PairedSurvival(Result):
     table : DataFrame
         time, private, private_lower, private_upper, public, public_lower, public_upper, difference
         (private minus public), std_error, std_error_independent (as if the patients were different
-        ones), lower, upper, band_lower, band_upper.
+        ones), degrees_of_freedom, lower, upper, band_lower, band_upper.
     band_quantile : float
         Half width of the band in standard errors; NaN if the curves are the same throughout.
     linked_patients : int
@@ -244,7 +247,12 @@ def paired_survival(
     error = np.sqrt(np.sum(moved**2, axis=0))
     alone = [np.sqrt(np.sum(one**2, axis=0)) for one in influences]
     quantile = _band_quantile(moved, error, level, seed)
-    width = (0.0 if np.isnan(quantile) else quantile) * error
+    freedom = np.array([degrees_of_freedom(column) for column in moved.T])
+    if not linked:
+        freedom[:] = np.inf
+    known = np.isfinite(freedom)
+    student = np.where(known, stdtrit(np.where(known, freedom, 1.0), 0.5 + level / 2.0), z)
+    width = (0.0 if np.isnan(quantile) else quantile) * error * student / z
     data: dict[str, Floats] = {"time": at}
     for name, survival, own in zip(("private", "public"), curves, alone, strict=True):
         lower, upper = survival_interval(survival, own, level=level)
@@ -253,8 +261,9 @@ def paired_survival(
         "difference": gap,
         "std_error": error,
         "std_error_independent": np.hypot(*alone),
-        "lower": gap - z * error,
-        "upper": gap + z * error,
+        "degrees_of_freedom": freedom,
+        "lower": gap - student * error,
+        "upper": gap + student * error,
         "band_lower": gap - width,
         "band_upper": gap + width,
     }

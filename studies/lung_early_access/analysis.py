@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 import fiac_survival as fs
 from fiac_survival.core.population import OutcomeDefinition
@@ -529,15 +528,16 @@ def all_ids(person: pd.Series, linked: pd.DataFrame) -> np.ndarray:
 def difference_row(
     place: dict[str, Any], estimand: Estimand, found: fs.compare.Agreement, level: float
 ) -> dict[str, Any]:
-    z, one_sided = float(ndtri(0.5 + level / 2)), float(ndtri(level))
+    lower, upper = found.interval(level)
+    lower_equivalence, upper_equivalence = found.interval(2 * level - 1)
     return {
         "panel": estimand.label,
         "method_label": place["method_label"],
         "difference": found.difference,
-        "lower": found.difference - z * found.std_error,
-        "upper": found.difference + z * found.std_error,
-        "lower_equivalence": found.difference - one_sided * found.std_error,
-        "upper_equivalence": found.difference + one_sided * found.std_error,
+        "lower": lower,
+        "upper": upper,
+        "lower_equivalence": lower_equivalence,
+        "upper_equivalence": upper_equivalence,
         "margin": found.margin,
         "unit": "months" if estimand.measure == "rmst" else "probability",
         "equivalent": found.equivalent,
@@ -972,8 +972,8 @@ def next_treatment(
                 "forms": pair[0].estimate,
                 "claims": pair[1].estimate,
                 "difference": found.difference,
-                "lower": found.difference - 1.96 * found.std_error,
-                "upper": found.difference + 1.96 * found.std_error,
+                "lower": found.interval()[0],
+                "upper": found.interval()[1],
                 "holds": found.equivalent,
             }
         )

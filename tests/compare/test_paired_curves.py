@@ -120,3 +120,31 @@ def test_refusals():
         fs.compare.one_arm(a, measure="rmst", tau=5.0, weights=-np.ones(200))
     with pytest.raises(DataError, match="measure"):
         fs.compare.one_arm(a, measure="median", tau=5.0)  # type: ignore[arg-type]
+
+
+def test_few_patients_that_differ_are_few_degrees_of_freedom():
+    a, b = pair(7)
+    ids = np.arange(len(a))
+    arms = [fs.compare.one_arm(y, measure="rmst", tau=20.0) for y in (a, b)]
+    held = fs.compare.agreement(*arms, margin=1.0, patient_private=ids, patient_public=ids)
+    moved = arms[0].influence - arms[1].influence
+    share = moved**2 / np.sum(moved**2)
+    assert held.degrees_of_freedom == pytest.approx(2.0 / (np.sum(share**2) - 1.0 / len(a)))
+    assert held.degrees_of_freedom < 100.0
+    from scipy import stats
+
+    low, high = held.interval()
+    expected = stats.t.interval(0.95, held.degrees_of_freedom, held.difference, held.std_error)
+    assert (low, high) == pytest.approx(expected)
+    sides = [
+        stats.t.cdf((held.difference - 1.0) / held.std_error, held.degrees_of_freedom),
+        stats.t.sf((held.difference + 1.0) / held.std_error, held.degrees_of_freedom),
+    ]
+    assert held.p_equivalence == pytest.approx(max(sides))
+    # Equivalence is a 90 % interval within the smallest margin.
+    low, high = held.interval(0.90)
+    assert max(-low, high) == pytest.approx(held.smallest_margin)
+    strangers = fs.compare.agreement(*arms, margin=1.0)
+    assert np.isinf(strangers.degrees_of_freedom)
+    low, high = strangers.interval()
+    assert high - low == pytest.approx(2 * 1.959964 * strangers.std_error, rel=1e-6)
