@@ -15,7 +15,8 @@ EXPECTED = records("relative_survival")
 # No regression of excess hazards here yet. Of the record's four fits the binomial and the Poisson one
 # rest on actuarial approximations of relsurv (expected deaths of part of a year as that part of the whole
 # year's, half of the censored in the denominator), the maximum likelihood one on the hazard of the day
-# after the death, and the EM one on a baseline smoothed with a window of 50 days and its own rule at the ends.
+# after the death, and the EM one on a baseline smoothed by a window of 50 days with its own rule at the
+# ends.
 LATER = {"rsadd_rdata"}
 YEAR = 365.241
 SEX = {"F": "female", "M": "male"}

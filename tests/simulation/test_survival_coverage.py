@@ -4,9 +4,8 @@ One-sample ratio: exponential times with 1.3 times the reference's hazard, unifo
 hazards exp(0.7 x), x normal; the truth of Harrell's is that of the same censoring, read off two million
 patients. Net survival: two sexes, ages 55 to 85, a population hazard that doubles every ten years, an
 excess hazard that depends on age and sex. Cox: survival of two profiles and of the baseline at two times,
-Efron's ties on times rounded to 0.05. Medians: Weibull
-times, intervals by influence. 500 patients; a share of 2,000 replicates has a standard error of
-0.5 %.
+Efron's ties on times rounded to 0.05. Medians: Weibull times, intervals by influence. 500 patients; a
+share of 2,000 replicates has a standard error of 0.5 %.
 """
 
 from __future__ import annotations
