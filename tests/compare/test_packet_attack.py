@@ -2,8 +2,8 @@
 
 The attacker knows everything but which month of a released stretch each event fell in: for a count of
 events of one arm in one month he compares the truth with data sets in which events of that stretch moved,
-the coarsened risk table staying as it is. A count is pinned, as far as this attack goes, if no data set with
-another count gives the same released numbers.
+the coarsened risk table staying as it is. A count is pinned, as far as this attack goes, if no data set
+with another count gives the same released numbers.
 """
 
 from __future__ import annotations
