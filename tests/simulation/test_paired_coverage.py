@@ -18,6 +18,8 @@ from fiac_survival.compare.effect import Effect
 N, TAU, RATE = 300, 24.0, 0.0143
 UNREPORTED, LATE, DELAY, LOST = 0.02, 0.3, 2.0, 0.08
 COVERAGE, LEVEL = 2000, 4000
+# Half width of a 99 % interval of a coverage near 95 %: what so many replicates can tell.
+NOISE = 2.576 * (0.05 * 0.95 / COVERAGE) ** 0.5
 Point = tuple[float, np.ndarray]
 
 
@@ -122,7 +124,8 @@ def test_paired_intervals_cover_and_those_of_strangers_are_too_wide(unreported):
             f"{normal.mean():.4f}), sd {error.std(ddof=1):.5f}, paired SE {paired.mean():.5f}, "
             f"independent SE {strangers.mean():.5f}"
         )
-        assert 0.93 <= covered.mean() <= 0.97
+        assert 0.93 - NOISE <= covered.mean() <= 0.97 + NOISE
+        assert covered.mean() >= normal.mean()
         assert paired.mean() == pytest.approx(error.std(ddof=1), rel=0.07)
         assert strangers.mean() > 2.0 * error.std(ddof=1)
 
@@ -146,7 +149,7 @@ def test_paired_hazard_ratios():
         f"log hazard ratio: coverage {covered.mean():.4f}, sd {error.std(ddof=1):.5f}, "
         f"paired SE {paired.mean():.5f}, independent SE {independent.mean():.5f}"
     )
-    assert 0.93 <= covered.mean() <= 0.97
+    assert 0.93 - NOISE <= covered.mean() <= 0.97 + NOISE
     assert independent.mean() > 1.5 * error.std(ddof=1)
 
 
