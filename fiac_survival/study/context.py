@@ -21,13 +21,14 @@ from fiac_survival.core.protocol import Protocol
 from fiac_survival.core.released import read_table, write_table
 from fiac_survival.core.results import Result
 from fiac_survival.report.drawing import draw_from_csv
-from fiac_survival.report.page import FigureItem, Item, Prose, Section, Summary, TableItem
+from fiac_survival.report.page import FigureItem, TableItem
 from fiac_survival.study import sources as study_sources
+from fiac_survival.study.narrative import Narrative
 from fiac_survival.study.project import Layout
 from fiac_survival.study.release import Gate, Releasable
 
 
-class StudyRun:
+class StudyRun(Narrative):
     """One run of a study. Made by the runner and passed to ``analyse`` in ``analysis.py``.
 
     Attributes
@@ -54,7 +55,7 @@ class StudyRun:
     ) -> None:
         self.protocol = protocol
         self.engine = engine
-        self.items: list[Item] = []
+        super().__init__()
         self.artefacts: dict[str, str] = {}
         self.figures: dict[str, dict[str, Any]] = {}
         self.data_used: list[dict[str, Any]] = []
@@ -233,38 +234,6 @@ class StudyRun:
                     remedy="see the result's own advice",
                 )
 
-    def summary(self, text: str) -> None:
-        """Say what the study found, in plain words, at the top of the report.
-
-        Parameters
-        ----------
-        text : str
-            Plain text; it is escaped.
-        """
-        self.items.append(Summary(text))
-
-    def section(self, title: str, text: str = "") -> None:
-        """Begin a section of the report.
-
-        Parameters
-        ----------
-        title : str
-            Its heading.
-        text : str, optional
-            A paragraph.
-        """
-        self.items.append(Section(title, text))
-
-    def prose(self, text: str) -> None:
-        """Add a paragraph to the report.
-
-        Parameters
-        ----------
-        text : str
-            Plain text; it is escaped.
-        """
-        self.items.append(Prose(text))
-
     def table(
         self,
         name: str,
@@ -421,7 +390,7 @@ class StudyRun:
             )
         path = self._new(f"{self._layout.results}/{_checked(name)}.html", "report")
         write_text(self._staging / path, html)
-        self.items.append(Prose(f"{title}: results/{name}.html."))
+        self.prose(f"{title}: results/{name}.html.")
 
     def _admitted(self, table: pd.DataFrame | Result) -> pd.DataFrame:
         if isinstance(table, Result):
