@@ -157,6 +157,7 @@ def test_cutoff(engine, tmp_path):
         "exposure.date in the future": "blocks",
         "exposure.end in the future": "warns",
         "line_of_therapy.end in the future": "warns",
+        "linkage_key.death in the future": "blocks",
         "line_of_therapy.start in the future": "blocks",
         "person.death in the future": "blocks",
         "person.follow_up_end in the future": "blocks",

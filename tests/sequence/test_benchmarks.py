@@ -79,7 +79,9 @@ def test_the_benchmark_instance_exists_with_few_classes():
 
 def test_plain_loops_of_state_sequences():
     contenders = state_sequences.contenders(30, plain=True)
-    assert "435 distances agree" in state_sequences.check({k: f() for k, f in contenders.items()})
+    assert "435 distances agree" in state_sequences.check(
+        {k: f() for k, f in contenders.items() if f is not None}
+    )
 
 
 def test_plain_alignment():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -212,5 +211,5 @@ def test_a_folder_of_no_parts_is_no_table(tmp_path):
     found = fs.simulate.write("myeloma", tmp_path / "m", people=10, seed=1)
     for part in (found.folder / "event.parquet").rglob("*.parquet"):
         part.unlink()
-    with pytest.raises(DataError, match=re.escape("a folder of parts must have a part")):
+    with pytest.raises(DataError, match="must have parquet files"):
         fs.cohort.read(found.folder)
