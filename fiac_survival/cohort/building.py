@@ -25,7 +25,7 @@ from fiac_survival.cohort.reading import Cohort
 from fiac_survival.cohort.selection import around, select, with_variable
 from fiac_survival.core.errors import DataError, ProtocolError
 from fiac_survival.core.outcome import Outcome
-from fiac_survival.core.population import OutcomeEvent, Strategy
+from fiac_survival.core.population import OutcomeEvent, Records, Strategy
 from fiac_survival.core.protocol import Protocol
 
 FAR = 10**6
@@ -284,11 +284,18 @@ def _with_event(base: Any, cohort: Cohort, event: OutcomeEvent, name: str, zero:
         )
     assert event.records is not None
     window = event.records.window or [1, FAR]
-    found = around(cohort, event.records, zero, (window[0], window[1]))
+    joined = _with_first(base, cohort, event.records, zero, (window[0], window[1]))
+    return joined.mutate(**{name: joined.fs_zero + joined.fs_when}).drop("fs_when")
+
+
+def _with_first(
+    base: Any, cohort: Cohort, records: Records, zero: Any, window: tuple[int, int]
+) -> Any:
+    """Add fs_when, the day of the first such record in a window; missing where there is none."""
+    found = around(cohort, records, zero, window)
     first = found.group_by("person").agg(fs_when=found.fs_day.min())
     first = first.select(fs_person=first.person, fs_when=first.fs_when)
-    joined = base.left_join(first, base.person == first.fs_person)
-    return joined.mutate(**{name: joined.fs_zero + joined.fs_when}).drop("fs_person", "fs_when")
+    return base.left_join(first, base.person == first.fs_person).drop("fs_person")
 
 
 def _with_strategies(base: Any, cohort: Cohort, protocol: Protocol, zero: Any) -> tuple[Any, bool]:
@@ -344,14 +351,12 @@ def _with_begun(base: Any, cohort: Cohort, strategy: Strategy, zero: Any, graced
     window = (0, strategy.grace_days) if graced else strategy.records.window
     assert window is not None
     assert window[1] is not None
-    found = around(cohort, strategy.records, zero, (int(window[0] or 0), int(window[1])))
-    first = found.group_by("person").agg(fs_when=found.fs_day.min())
-    first = first.select(fs_person=first.person, fs_when=first.fs_when)
-    joined = base.left_join(first, base.person == first.fs_person)
+    ends = (int(window[0] or 0), int(window[1]))
+    joined = _with_first(base, cohort, strategy.records, zero, ends)
     made: dict[str, Any] = {flag: joined.fs_when.notnull()}
     if graced:
         made = {f"start_{strategy.name}": joined.fs_when.cast("int64")}
-    return joined.mutate(**made).drop("fs_person", "fs_when")
+    return joined.mutate(**made).drop("fs_when")
 
 
 def _verdicts(

@@ -11,9 +11,10 @@ import pandas as pd
 from fiac_survival.cohort.omop_source import OmopDefinitions
 from fiac_survival.cohort.snds_source import SndsDefinitions
 from fiac_survival.cohort.source_tables import SourceTable, name_of
-from fiac_survival.core.files import atomic_path, write_text
+from fiac_survival.core.files import atomic_path
 from fiac_survival.simulate.claims import SimulatedClaims
 from fiac_survival.simulate.omop_shape import omop_tables
+from fiac_survival.simulate.parquet import write_label
 from fiac_survival.simulate.snds_shape import NOISE, Noise, snds_tables
 
 # Keys that are whole numbers in the source too; all others are text.
@@ -23,7 +24,6 @@ WHOLE_KEYS = frozenset(
     | {"UCD_TOP_UCD", "BEN_SEX_COD", "IMB_ETM_NAT"}
 )
 YEARS = tuple(range(2013, 2024))
-NOTE = "Simulated data: no patient stands behind these tables.\n"
 
 
 def write_snds(
@@ -121,7 +121,7 @@ def write_tables(
     for name, table in tables.items():
         with atomic_path(place / f"{name}.parquet") as temporary:
             pq.write_table(arrow_table(table, shape[name]), temporary)
-    write_text(place / "SIMULATED.txt", NOTE)
+    write_label(place)
 
 
 def arrow_table(table: pd.DataFrame, definition: SourceTable) -> Any:

@@ -8,17 +8,9 @@ import pytest
 
 import fiac_survival as fs
 from fiac_survival.core.errors import DataError
+from tests.report.decision_tables import DECISION_TABLES
 
-VALUES = pd.DataFrame(
-    {
-        "panel": ["a", "a", "b"],
-        "sequence": ["A → B", "B → A", "A → A"],
-        "value": [20.0, 18.0, 9.0],
-        "lower": [18.0, 15.0, 8.0],
-        "upper": [22.0, 21.0, 11.0],
-        "truth": [19.0, 18.5, 9.5],
-    }
-)
+VALUES = DECISION_TABLES["sequence_values"][0]
 
 
 def test_intervals_and_truth_stand_where_they_are():
@@ -32,7 +24,7 @@ def test_intervals_and_truth_stand_where_they_are():
 
 
 def test_a_waterfall_goes_from_the_first_value_to_the_last():
-    table = pd.DataFrame({"label": ["x", "y", "z"], "value": [50.0, 49.0, 54.0]})
+    table = DECISION_TABLES["gain_waterfall"][0]
     axes = fs.report.gain_waterfall_figure(table, title="T").axes[0]
     assert [t.get_text() for t in axes.texts] == ["50.0", "\u22121.0", "+5.0", "54.0"]
     heights = [bar.get_height() for bar in axes.patches]
@@ -42,7 +34,7 @@ def test_a_waterfall_goes_from_the_first_value_to_the_last():
 
 
 def test_a_tornado_puts_the_largest_above():
-    table = pd.DataFrame({"factor": "f", "choice": list("abc"), "change": [0.1, -2.0, 1.0]})
+    table = DECISION_TABLES["tornado"][0]
     axes = fs.report.tornado_figure(table, title="T", value_label="months").axes[0]
     assert [bar.get_width() for bar in axes.patches] == [-2.0, 1.0, 0.1]
     with pytest.raises(DataError, match="finite"):
@@ -50,14 +42,7 @@ def test_a_tornado_puts_the_largest_above():
 
 
 def test_published_and_here():
-    table = pd.DataFrame(
-        {
-            "panel": ["m", "s"],
-            "figure": ["x", "y"],
-            "published": [60.0, 0.2],
-            "simulated": [58.0, 0.3],
-        }
-    )
+    table = DECISION_TABLES["published"][0]
     first, second = fs.report.published_figure(table, title="T").axes
     assert [line.get_xdata()[0] for line in first.lines[1:]] == [60.0, 58.0]
     assert [line.get_xdata()[0] for line in second.lines[1:]] == [0.2, 0.3]
