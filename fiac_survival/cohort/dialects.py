@@ -6,6 +6,7 @@ Everything else that cohort code asks is an expression (:mod:`fiac_survival.coho
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -163,6 +164,22 @@ class Spark:
 
 
 DIALECTS: dict[str, Dialect] = {one.name: one for one in (DuckDB(), Spark())}
+
+
+def fresh(name: str) -> str:
+    """Make a name that no other table of the engine has.
+
+    Parameters
+    ----------
+    name : str
+        How it begins.
+
+    Returns
+    -------
+    str
+        A name.
+    """
+    return f"{name}_{uuid.uuid4().hex}"
 
 
 def dialect_of(backend: Any) -> Dialect:

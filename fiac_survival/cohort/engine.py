@@ -7,7 +7,6 @@ Tables come back ordered: without an order, parallel engines return rows as they
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 
 from fiac_survival.cohort import parquet_tables, spark_session
 from fiac_survival.cohort.arrow_rows import plain
-from fiac_survival.cohort.dialects import Dialect, dialect_of, explained, fetch_frame
+from fiac_survival.cohort.dialects import Dialect, dialect_of, explained, fetch_frame, fresh
 from fiac_survival.cohort.spark_session import reason_of
 from fiac_survival.core.errors import DataError
 
@@ -158,7 +157,7 @@ class Engine:
             If the engine's disk is full.
         """
         with explained():
-            kept = self.dialect.keep(self.backend, table, f"kept_{uuid.uuid4().hex}")
+            kept = self.dialect.keep(self.backend, table, fresh("kept"))
         # An engine may keep a whole number in fewer bits than the query says.
         wanted, found = table.schema(), kept.schema()
         narrowed = {c: kept[c].cast(wanted[c]) for c in wanted if wanted[c] != found[c]}

@@ -15,7 +15,6 @@ higher, one of the three better.
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fiac_survival.cohort.dialects import fresh
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.linkage_keys import LinkageKeys, read_keys
 from fiac_survival.cohort.linkage_quality import read_truth, wilson
@@ -189,7 +189,7 @@ def _count(keys: LinkageKeys, names: list[str], truth: Any, engine: Engine) -> l
             },
         }
     )
-    label = f"identifiers_{uuid.uuid4().hex}"
+    label = fresh("identifiers")
     engine.register(frame, table=label)
     table = engine.backend.con.table(label)
     try:

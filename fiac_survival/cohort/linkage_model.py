@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +34,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fiac_survival.cohort.dialects import fresh
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.linkage_blocking import Blocking, Rule
 from fiac_survival.cohort.linkage_comparisons import Comparison, column_of, engine_frame
@@ -352,7 +352,7 @@ def _registered(keys: LinkageKeys, engine: Engine) -> Iterator[list[Any]]:
             )
     import pyarrow as pa
 
-    names = [f"linkage_{side}_{uuid.uuid4().hex}" for side in SIDES]
+    names = [fresh(f"linkage_{side}") for side in SIDES]
     try:
         yield [
             api.register(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 from fiac_survival.cohort import parquet_tables
 from fiac_survival.cohort.arrow_rows import plain
 from fiac_survival.cohort.canonical import Table, check_columns, check_values, schemas
-from fiac_survival.cohort.dialects import explained
+from fiac_survival.cohort.dialects import explained, fresh
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.expressions import full_order
 from fiac_survival.cohort.line_records import days_of
@@ -276,11 +275,6 @@ def _same_key(tables: dict[str, Any]) -> None:
             )
 
 
-def _fresh(name: str) -> str:
-    """Name that no other cohort of the engine has."""
-    return f"{name}_{uuid.uuid4().hex}"
-
-
 def _read_table(engine: Engine, path: Path, name: str, schema: Table) -> Any:
     if path.suffix == ".csv":
         return _register(engine, _read_csv(path, name, schema), name)
@@ -288,9 +282,7 @@ def _read_table(engine: Engine, path: Path, name: str, schema: Table) -> Any:
     kinds |= {"flag": "boolean", "date": "date"}
     empty = {column: kinds[about.type] for column, about in schema.columns.items()}
     check_columns(name, parquet_tables.described(path, empty=empty))
-    return parquet_tables.load(
-        engine.dialect, engine.backend, path, table=_fresh(name), empty=empty
-    )
+    return parquet_tables.load(engine.dialect, engine.backend, path, table=fresh(name), empty=empty)
 
 
 def _register(engine: Engine, frame: pd.DataFrame, name: str) -> Any:
@@ -318,7 +310,7 @@ def _register(engine: Engine, frame: pd.DataFrame, name: str) -> Any:
                 remedy="convert the column; docs/canonical.md says to what",
             ) from cause
     with explained():
-        return engine.dialect.register(engine.backend, plain(pa.table(fields)), _fresh(name))
+        return engine.dialect.register(engine.backend, plain(pa.table(fields)), fresh(name))
 
 
 def _read_csv(file: Path, name: str, schema: Table) -> pd.DataFrame:

@@ -7,13 +7,13 @@ the engine with the types of the definition, so that no engine guesses.
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
 from fiac_survival.cohort.arrow_rows import plain
+from fiac_survival.cohort.dialects import fresh
 from fiac_survival.cohort.engine import Engine
 from fiac_survival.core.errors import DataError
 
@@ -212,7 +212,7 @@ def _open_parquet(
     if place.is_dir() and engine.name == "duckdb":
         source = f"{place}/**/*.parquet"
     try:
-        table = engine.backend.read_parquet(source, table_name=_fresh(name))
+        table = engine.backend.read_parquet(source, table_name=fresh(name))
     except Exception as cause:
         raise _damaged(name, place, cause) from cause
     return table, without_type or set()
@@ -249,7 +249,7 @@ def _open_csv(
         except (OSError, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowKeyError) as cause:
             raise _damaged(name, part, cause) from cause
     rows = pa.concat_tables(tables, promote_options="default")
-    return engine.dialect.register(engine.backend, plain(rows), _fresh(name)), set()
+    return engine.dialect.register(engine.backend, plain(rows), fresh(name)), set()
 
 
 def _typed(
@@ -342,7 +342,3 @@ def _require_whole(table: Any, name: str, columns: list[str]) -> None:
                 count=int(found),
                 remedy="correct the column",
             )
-
-
-def _fresh(name: str) -> str:
-    return f"{name}_{uuid.uuid4().hex}"
