@@ -35,6 +35,10 @@ class Dialect(Protocol):
         """Compute a query once and keep its rows until the connection ends."""
         ...
 
+    def forget(self, backend: Any, table: str) -> None:
+        """Free what a table that was kept takes."""
+        ...
+
     def load(
         self, backend: Any, files: Sequence[Path], base: Path, keys: Sequence[str], table: str
     ) -> Any:
@@ -62,6 +66,10 @@ class DuckDB:
     def keep(self, backend: Any, query: Any, table: str) -> Any:
         """Compute a query into a temporary table."""
         return backend.create_table(table, query, temp=True)
+
+    def forget(self, backend: Any, table: str) -> None:
+        """Drop the temporary table."""
+        backend.drop_table(table, force=True)
 
     def load(
         self, backend: Any, files: Sequence[Path], base: Path, keys: Sequence[str], table: str
@@ -97,12 +105,19 @@ class Spark:
     def keep(self, backend: Any, query: Any, table: str) -> Any:
         """Compute a query into the workers' memory and disks, as a temporary view.
 
-        A checkpoint cuts what led to the rows off: plans that only grow take Spark minutes to print.
+        A checkpoint cuts what led to the rows off: plans that only grow take Spark minutes to print. It is
+        made without inferred constraints: Spark 4.0 cannot unite checkpoints whose constraints name a
+        column of a join that is not among theirs (NoSuchElementException).
         """
         backend._run_pre_execute_hooks(query)
-        rows = backend._session.sql(backend.compile(query)).localCheckpoint(eager=True)
+        with _without_constraints(backend._session):
+            rows = backend._session.sql(backend.compile(query)).localCheckpoint(eager=True)
         rows.createOrReplaceTempView(table)
         return backend.table(table)
+
+    def forget(self, backend: Any, table: str) -> None:
+        """Drop the view; Spark frees a checkpoint to which nothing leads any more."""
+        backend._session.catalog.dropTempView(table)
 
     def load(
         self, backend: Any, files: Sequence[Path], base: Path, keys: Sequence[str], table: str
@@ -161,6 +176,18 @@ class Spark:
         found = self.fetch(ranges.order_by("fs_range")).to_pydict()
         starts = [first for first in found["fs_first"] if first is not None]
         return starts, any(found["fs_missing"])
+
+
+@contextlib.contextmanager
+def _without_constraints(session: Any) -> Iterator[None]:
+    """Have Spark infer no constraints for a while."""
+    name = "spark.sql.constraintPropagation.enabled"
+    before = session.conf.get(name)
+    session.conf.set(name, "false")
+    try:
+        yield
+    finally:
+        session.conf.set(name, before)
 
 
 DIALECTS: dict[str, Dialect] = {one.name: one for one in (DuckDB(), Spark())}

@@ -163,6 +163,19 @@ class Engine:
         narrowed = {c: kept[c].cast(wanted[c]) for c in wanted if wanted[c] != found[c]}
         return kept.mutate(**narrowed) if narrowed else kept
 
+    def forget(self, kept: Any) -> None:
+        """Free what a table that was kept takes; nothing that is computed later may need it.
+
+        Parameters
+        ----------
+        kept : ibis.Table
+            Of :meth:`keep`.
+        """
+        import ibis.expr.operations as ops
+
+        for held in kept.op().find(ops.DatabaseTable):
+            self.dialect.forget(self.backend, held.name)
+
     def close(self) -> None:
         """End the connection."""
         if self._end is not None:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fiac_survival.cohort import snds_care, snds_persons
+from fiac_survival.cohort import snds_events, snds_persons
 from fiac_survival.cohort.canonical import check_columns, check_values
 from fiac_survival.cohort.codelists import Codelist, load_codelists
 from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.phenotypes import Phenotype, kept_diagnoses, loaded
 from fiac_survival.cohort.reading import Cohort
+from fiac_survival.cohort.snds_parts import by_day, read_care
 from fiac_survival.cohort.snds_source import (
     DeathSource,
     FollowUp,
@@ -27,6 +28,7 @@ from fiac_survival.cohort.snds_source import (
     day_of,
 )
 from fiac_survival.cohort.source_filters import Report
+from fiac_survival.cohort.source_parts import ROWS_PER_PART
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 
@@ -49,6 +51,7 @@ def from_snds(
     reversed_dates: Reversed = "refuse",
     without: Sequence[str] = (),
     definitions: str | Path | SndsDefinitions | None = None,
+    rows_per_part: int | None = ROWS_PER_PART,
 ) -> Cohort:
     """Read a folder of SNDS tables into a cohort.
 
@@ -85,6 +88,9 @@ def from_snds(
         Tables that the extract does not have, e.g. "KI_CCI_R" or "T_MCOaaMEDATU".
     definitions : str, Path or SndsDefinitions, optional
         Tables, filters and codes other than those of the package.
+    rows_per_part : int or None, default 20,000,000
+        About how many rows of reimbursed care (by month of the flow), of stays (by year) and of records (by
+        day) the engine works on at a time; None: all at once, for a cluster. The result is the same.
 
     Returns
     -------
@@ -112,6 +118,10 @@ def from_snds(
     """
     require_choice(follow_up, FollowUp, "follow_up")
     require_choice(reversed_dates, Reversed, "reversed_dates")
+    if rows_per_part is not None and rows_per_part < 1:
+        raise DataError(
+            "rows_per_part must be at least 1, or None", values={"rows_per_part": rows_per_part}
+        )
     if not deaths:
         raise DataError("deaths must name a source", remedy='e.g. deaths=("beneficiary",)')
     for one in deaths:
@@ -139,6 +149,7 @@ def from_snds(
         without=_without(without, known),
         reversed_dates=reversed_dates,
         report=Report(),
+        rows_per_part=rows_per_part,
     )
     try:
         tables = _tables(source, disease, follow_up, tuple(deaths))
@@ -194,24 +205,23 @@ def _tables(
     engine = source.engine
     rows = engine.keep(snds_persons.beneficiaries(source))
     pairs = engine.keep(snds_persons.pseudonyms(rows))
-    lines = engine.keep(snds_care.care_lines(source, pairs))
-    kept_stays = engine.keep(snds_care.stays(source, pairs))
-    exposure = engine.keep(snds_care.exposures(source, lines, kept_stays))
-    event = engine.keep(snds_persons.events(source, kept_stays, pairs))
+    care = read_care(source, pairs)
+    exposure = care.exposure
+    said = snds_events.events(source, care.diagnoses, pairs)
+    event = by_day(source, said, snds_events.of_a_day)
     found = None if disease is None else disease.evaluate(event, exposure)
-    died = snds_persons.deaths(source, rows, kept_stays, order)
-    seen = snds_persons.last_care(lines, kept_stays)
-    person = snds_persons.persons(source, rows, found, died, seen, follow_up)
+    died = snds_persons.deaths(source, rows, care.died, order)
+    person = snds_persons.persons(source, rows, found, died, care.seen, follow_up)
     person = engine.keep(person)
     everybody = int(rows.person.nunique().execute())
     source.report.add("COHORT", "Persons", everybody, everybody)
     chosen = int(person.count().execute())
     source.report.add("COHORT", "Without the phenotype", everybody, chosen)
-    tables = {
-        "person": person,
-        "exposure": engine.keep(exposure.semi_join(person, "person")),
-        "event": engine.keep(event.semi_join(person, "person")),
-    }
+    tables = {"person": person, "exposure": exposure, "event": event}
+    if chosen < everybody:
+        for name in ("exposure", "event"):
+            tables[name] = engine.keep(tables[name].semi_join(person, "person"))
+    source.release()
     tables["linkage_key"] = engine.keep(_keys(tables["person"], tables["exposure"]))
     for name, table in tables.items():
         check_columns(name, table)
@@ -223,7 +233,9 @@ def _keys(person: Any, exposure: Any) -> Any:
     """Make what to link on: the centre is that of the first treatment."""
     import ibis
 
-    drugs = exposure.filter(exposure.kind == "drug")
+    drugs = exposure.filter(exposure.kind == "drug").select("person", "date", "centre", "drug")
+    days = drugs.group_by("person").agg(date=drugs.date.min())
+    drugs = drugs.semi_join(days, ["person", "date"])
     ranked = drugs.mutate(
         fs_rank=ibis.row_number().over(
             group_by="person", order_by=[drugs.date, drugs.centre.fill_null("~"), drugs.drug]

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from fiac_survival.cohort.codelists import System, begins_with, meanings
+from fiac_survival.cohort.codelists import System, begins_with
+from fiac_survival.cohort.snds_events import icd
+from fiac_survival.cohort.snds_items import codes, drug_names, drug_numbers, items
 from fiac_survival.cohort.snds_source import STAYS, SndsSource
 from fiac_survival.core.errors import DataError
+
+BACKWARD = "Ends before it begins"
 
 
 def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
@@ -63,13 +65,8 @@ def stays(source: SndsSource, pseudonyms: Any) -> Any:
     Returns
     -------
     ibis.Table
-        year, ETA_NUM, RSA_NUM, person, EXE_SOI_DTD, EXE_SOI_DTF, DGN_PAL, DGN_REL, GRG_GHM, SOR_MOD,
-        NBR_SEA.
-
-    Raises
-    ------
-    DataError
-        If a stay ends before it begins, unless such stays are to be dropped.
+        year, ETA_NUM, RSA_NUM, person, EXE_SOI_DTD, EXE_SOI_DTF, GRG_GHM, SOR_MOD, NBR_SEA, DGN_PAL,
+        DGN_REL (in capitals, without dots).
     """
     what, whose = source.unique("T_MCOaaB"), source.unique("T_MCOaaC")
     joined = what.inner_join(whose, ["year", "ETA_NUM", "RSA_NUM"])
@@ -78,25 +75,17 @@ def stays(source: SndsSource, pseudonyms: Any) -> Any:
     alone = pseudonyms.group_by("BEN_NIR_PSA").agg(
         fs_persons=pseudonyms.person.nunique(), person=pseudonyms.person.min()
     )
-    joined = joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA)
+    joined = source.hold(joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA))
     ordered = (joined.EXE_SOI_DTF >= joined.EXE_SOI_DTD).fill_null(True)
     within = (source.data_end >= joined.EXE_SOI_DTD).fill_null(False)
     own = [
         ("No date of admission", joined.EXE_SOI_DTD.notnull()),
         ("After the end of complete data", within),
-        ("Ends before it begins", ordered),
+        (BACKWARD, ordered),
         ("Pseudonym not among the beneficiaries", joined.person.notnull()),
         ("Pseudonym of several persons (twins)", (joined.fs_persons == 1).fill_null(False)),
     ]
     kept = source.filtered(joined, STAYS, own)
-    rows = source.report.rows
-    backward = next(r for r in rows if r["table"] == STAYS and r["label"] == own[2][0])
-    if source.reversed_dates == "refuse" and backward["n_excluded"]:
-        raise DataError(
-            "a stay must not end before it begins (EXE_SOI_DTF before EXE_SOI_DTD)",
-            count=int(str(backward["n_excluded"])),
-            remedy='correct the dates, or pass reversed_dates="drop"',
-        )
     return kept.select(
         "year",
         "ETA_NUM",
@@ -104,12 +93,35 @@ def stays(source: SndsSource, pseudonyms: Any) -> Any:
         "person",
         "EXE_SOI_DTD",
         "EXE_SOI_DTF",
-        "DGN_PAL",
-        "DGN_REL",
         "GRG_GHM",
         "SOR_MOD",
         "NBR_SEA",
+        DGN_PAL=icd(kept.DGN_PAL),
+        DGN_REL=icd(kept.DGN_REL),
     )
+
+
+def refuse_reversed(source: SndsSource) -> None:
+    """Refuse stays that end before they begin, unless they are to be dropped.
+
+    Parameters
+    ----------
+    source : SndsSource
+        After all stays were read.
+
+    Raises
+    ------
+    DataError
+        If there are any.
+    """
+    rows = source.report.rows
+    found = next(r for r in rows if r["table"] == STAYS and r["label"] == BACKWARD)
+    if source.reversed_dates == "refuse" and found["n_excluded"]:
+        raise DataError(
+            "a stay must not end before it begins (EXE_SOI_DTF before EXE_SOI_DTD)",
+            count=int(str(found["n_excluded"])),
+            remedy='correct the dates, or pass reversed_dates="drop"',
+        )
 
 
 def ucd7(code: Any) -> Any:
@@ -134,66 +146,97 @@ def ucd7(code: Any) -> Any:
     )
 
 
-def exposures(source: SndsSource, lines: Any, kept_stays: Any) -> Any:
+def dispensed(source: SndsSource, lines: Any) -> list[Any]:
+    """Drugs of reimbursed care.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    lines : ibis.Table
+        Of :func:`care_lines`.
+
+    Returns
+    -------
+    list of ibis.Table
+        person, date, item, thousandths, centre, early: records, by table.
+    """
+    found = (
+        _dispensed(source, lines, "ER_PHA_F", "PHA_PRS_C13", "PHA_ACT_QSN", "CIP13"),
+        _dispensed(source, lines, "ER_UCD_F", "UCD_UCD_COD", "UCD_DLV_NBR", "UCD7"),
+    )
+    return [one for one in found if one is not None]
+
+
+def administered(source: SndsSource, kept_stays: Any) -> list[Any]:
+    """Drugs and procedures of stays.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    kept_stays : ibis.Table
+        Of :func:`stays`.
+
+    Returns
+    -------
+    list of ibis.Table
+        Records as of :func:`dispensed`.
+    """
+    found = (
+        _administered(source, kept_stays, "T_MCOaaMED", "DELAI", early=False),
+        _administered(source, kept_stays, "T_MCOaaMEDATU", "DAT_DELAI", early=True),
+        _acts(source, kept_stays),
+    )
+    return [one for one in found if one is not None]
+
+
+def exposures(source: SndsSource, records: Any) -> Any:
     """Drugs and procedures, taken-back lines netted out.
 
     Parameters
     ----------
     source : SndsSource
         What is read.
-    lines, kept_stays : ibis.Table
-        Of :func:`care_lines` and :func:`stays`.
+    records : ibis.Table
+        Of :func:`dispensed` and :func:`administered`, of one part of the days or of all.
 
     Returns
     -------
     ibis.Table
         person, date, drug, kind, atc, class, quantity, centre, early_access; one row a person, day, drug.
     """
-    import ibis
-
-    parts = [
-        part
-        for part in (
-            _dispensed(source, lines, "ER_PHA_F", "PHA_PRS_C13", "PHA_ACT_QSN", "CIP13"),
-            _dispensed(source, lines, "ER_UCD_F", "UCD_UCD_COD", "UCD_DLV_NBR", "UCD7"),
-            _administered(source, kept_stays, "T_MCOaaMED", "DELAI", early=False),
-            _administered(source, kept_stays, "T_MCOaaMEDATU", "DAT_DELAI", early=True),
-            _acts(source, kept_stays),
-        )
-        if part is not None
-    ]
-    records = source.engine.keep(ibis.union(*parts))
-    group = ["person", "date", "drug", "kind", "code", "channel"]
+    group = ["person", "date", "item"]
     netted = records.group_by(group).agg(
         thousandths=records.thousandths.sum(),
         centre=records.centre.min(),
         early=records.early.max(),
     )
-    netted = source.engine.keep(netted)
-    source.report.add("RECORDS", "Of drugs and procedures", *[int(records.count().execute())] * 2)
-    source.report.add(
-        "RECORDS",
-        "Added up by person, day and code",
-        int(records.count().execute()),
-        int(netted.count().execute()),
+    netted = source.hold(netted)
+    before, after = int(records.count().execute()), int(netted.count().execute())
+    source.report.add("RECORDS", "Of drugs and procedures", before, before)
+    source.report.add("RECORDS", "Added up by person, day and code", before, after)
+    given = _given(source, netted)
+    given = given.inner_join(drug_numbers(source), "item")
+    days = given.group_by(["person", "date", "fs_drug"]).agg(
+        thousandths=given.thousandths.sum(), centre=given.centre.min(), early=given.early.max()
     )
-    netted = _given(source, netted)
-    days = netted.group_by(["person", "date", "drug", "kind"]).agg(
-        thousandths=netted.thousandths.sum(), centre=netted.centre.min(), early=netted.early.max()
+    joined = days.inner_join(drug_names(source), "fs_drug")
+    found = source.engine.keep(
+        joined.select(
+            "person",
+            "date",
+            "drug",
+            "kind",
+            "atc",
+            "class",
+            "centre",
+            quantity=joined.thousandths / 1000.0,
+            early_access=joined.early == 1,
+        )
     )
-    about = _drug_rows(source)
-    joined = days.left_join(about, days.drug == about.fs_drug)
-    return joined.select(
-        "person",
-        "date",
-        "drug",
-        "kind",
-        "atc",
-        "class",
-        "centre",
-        quantity=joined.thousandths / 1000.0,
-        early_access=joined.early == 1,
-    )
+    source.release()
+    return found
 
 
 def _given(source: SndsSource, netted: Any) -> Any:
@@ -209,60 +252,40 @@ def _given(source: SndsSource, netted: Any) -> Any:
     return within
 
 
-def _codes(source: SndsSource, system: System, name: str) -> Any:
-    """Codes of a system: fs_code, drug, kind; None if no codelist has any."""
-    import ibis
-
-    known = meanings(source.codelists, system)
-    if not known:
-        return None
-    rows = {
-        name: list(known),
-        "drug": list(known.values()),
-        "kind": [_kind(source, concept) for concept in known.values()],
-    }
-    return ibis.memtable(pd.DataFrame(rows))
-
-
-def _kind(source: SndsSource, concept: str) -> str:
-    role = {drug.name: drug.role for drug in source.drugs.drugs}.get(concept, "drug")
-    return "procedure" if role in {"transplant", "apheresis"} else "drug"
-
-
-def _drug_rows(source: SndsSource) -> Any:
-    import ibis
-
-    rows = [(d.name, d.atc or None, d.class_name) for d in source.drugs.drugs]
-    frame = pd.DataFrame(rows, columns=["fs_drug", "atc", "class"])
-    schema = {"fs_drug": "string", "atc": "string", "class": "string"}
-    return ibis.memtable(frame, schema=schema)
-
-
 def _dispensed(
     source: SndsSource, lines: Any, name: str, code: str, quantity: str, system: System
 ) -> Any:
     import ibis
 
     table = source.unique(name)
-    known = _codes(source, system, "code")
+    known = codes(source, name, system)
     if table is None or known is None:
         return None
     own = ucd7(table[code]) if system == "UCD7" else table[code]
     table = table.mutate(code=own)
     table = source.filtered(table, name, [("Code of another form", table.code.notnull())])
-    joined = table.inner_join(lines, list(source.values.keys)).inner_join(known, "code")
+    table = table.inner_join(known, "code")
+    joined = table.inner_join(lines, _on_keys(source, table, lines))
     early = joined.PRS_NAT_REF.isin(source.values.early_access).fill_null(False)
     return joined.select(
         person=joined.person,
         date=joined.EXE_SOI_DTD,
-        drug=joined.drug,
-        kind=joined.kind,
-        code=joined.code,
-        channel=ibis.literal(name),
+        item=joined.item,
         thousandths=joined[quantity].fill_null(0) * 1000,
         centre=joined.centre,
         early=early.cast("int64") if system == "UCD7" else ibis.literal(0, type="int64"),
     )
+
+
+def _on_keys(source: SndsSource, left: Any, right: Any) -> list[Any]:
+    """Equality of the nine keys; as whole numbers where both tables have them."""
+    conditions = []
+    for key in source.values.keys:
+        one, other = left[key], right[key]
+        if one.type() != other.type():
+            one, other = one.cast("string"), other.cast("string")
+        conditions.append(one == other)
+    return conditions
 
 
 def after(day: Any, delay: Any) -> Any:
@@ -289,7 +312,7 @@ def _administered(
     import ibis
 
     table = source.table(name)
-    known = _codes(source, "UCD7", "code")
+    known = codes(source, name, "UCD7")
     if table is None or known is None:
         return None
     table = table.mutate(code=ucd7(table.UCD_UCD_COD))
@@ -298,10 +321,7 @@ def _administered(
     return joined.select(
         person=joined.person,
         date=after(joined.EXE_SOI_DTD, joined[delay]),
-        drug=joined.drug,
-        kind=joined.kind,
-        code=joined.code,
-        channel=ibis.literal(name),
+        item=joined.item,
         thousandths=(joined.ADM_NBR.fill_null(0.0) * 1000).round().cast("int64"),
         centre=joined.ETA_NUM,
         early=ibis.literal(int(early), type="int64"),
@@ -313,7 +333,8 @@ def _acts(source: SndsSource, kept_stays: Any) -> Any:
     import ibis
 
     stay = ["year", "ETA_NUM", "RSA_NUM"]
-    acts, known = source.table("T_MCOaaA"), _codes(source, "CCAM", "code")
+    name = "T_MCOaaA"
+    acts, known, every_item = source.table(name), codes(source, name, "CCAM"), items(source)
     one = ibis.literal(1000, type="int64")
     parts = []
     if acts is not None and known is not None:
@@ -324,24 +345,22 @@ def _acts(source: SndsSource, kept_stays: Any) -> Any:
             *stay,
             person=joined.person,
             date=after(joined.EXE_SOI_DTD, joined.fs_delay),
-            drug=joined.drug,
-            kind=joined.kind,
-            code=joined.code,
+            item=joined.item,
         ).distinct()
         parts.append(found)
-    for prefix, concept in meanings(source.codelists, "GHM").items():
+    own = every_item[every_item["channel"] == name]
+    for prefix, number, drug in own[own["system"] == "GHM"][["code", "item", "drug"]].to_numpy():
         grouped = kept_stays.filter(begins_with(kept_stays.GRG_GHM, [prefix]))
         if parts:
-            said = parts[0].filter(parts[0].drug == concept).select(*stay).distinct()
+            same = own[own["drug"] == drug]["item"].tolist()
+            said = parts[0].filter(parts[0].item.isin(same)).select(*stay).distinct()
             grouped = grouped.anti_join(said, stay)
         parts.append(
             grouped.select(
                 *stay,
                 person=grouped.person,
                 date=grouped.EXE_SOI_DTD,
-                drug=ibis.literal(concept),
-                kind=ibis.literal(_kind(source, concept)),
-                code=ibis.literal(prefix),
+                item=ibis.literal(int(number), type="int64"),
             )
         )
     if not parts:
@@ -350,10 +369,7 @@ def _acts(source: SndsSource, kept_stays: Any) -> Any:
     return every.select(
         person=every.person,
         date=every.date,
-        drug=every.drug,
-        kind=every.kind,
-        code=every.code,
-        channel=ibis.literal("T_MCOaaA"),
+        item=every.item,
         thousandths=one,
         centre=every.ETA_NUM,
         early=ibis.literal(0, type="int64"),

@@ -1,4 +1,4 @@
-"""Persons, diagnoses and deaths of the SNDS.
+"""Persons and deaths of the SNDS.
 
 A person is BEN_IDT_ANO; where it is missing, BEN_NIR_PSA and BEN_RNG_GEM joined by "_". One person may
 have several pseudonyms (BEN_NIR_PSA); all of them are followed. Birth is the first of the month. Where rows
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from fiac_survival.cohort.codelists import begins_with
 from fiac_survival.cohort.snds_source import DeathSource, FollowUp, SndsSource
 from fiac_survival.core.errors import DataError
 
 OLDEST = 1850
-POSITIONS = ("main", "related", "associated")
 
 
 def beneficiaries(source: SndsSource) -> Any:
@@ -122,118 +120,26 @@ def _about(source: SndsSource, rows: Any) -> Any:
     return each.mutate(sex=sex).drop("fs_male", "fs_female")
 
 
-def events(source: SndsSource, kept_stays: Any, pairs: Any) -> Any:
-    """Diagnoses of stays, long-term illnesses, causes of death.
+def ended_in_death(source: SndsSource, kept_stays: Any) -> Any:
+    """Days of death of stays that ended in death.
 
     Parameters
     ----------
     source : SndsSource
         What is read.
     kept_stays : ibis.Table
-        Of :func:`~fiac_survival.cohort.snds_care.stays`.
-    pairs : ibis.Table
-        Of :func:`pseudonyms`.
+        Stays.
 
     Returns
     -------
     ibis.Table
-        person, date, event, code, value, position; one row a person, day, event and code.
+        person, death.
     """
-    import ibis
-
-    parts = [_diagnoses(source, kept_stays)]
-    granted = source.unique("IR_IMB_R")
-    if granted is not None:
-        granted = granted.mutate(code=_icd(granted.MED_MTF_COD))
-        granted = source.filtered(
-            granted, "IR_IMB_R", [("No date of beginning", granted.IMB_ALD_DTD.notnull())]
-        )
-        granted = granted.filter(_wanted(source, granted.code))
-        granted = granted.inner_join(pairs, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
-        granted = granted.filter(source.data_end >= granted.IMB_ALD_DTD)
-        parts.append(_event(granted, granted.IMB_ALD_DTD, "long-term illness", granted.code))
-    died = source.table("KI_CCI_R")
-    if died is not None and "DCD_CIM_COD" in died.columns:
-        died = died.filter(source.data_end >= died.BEN_DCD_DTE)
-        died = died.filter(died.BEN_IDT_ANO.notnull()).mutate(person=died.BEN_IDT_ANO)
-        parts.append(_event(died, died.BEN_DCD_DTE, "death", _icd(died.DCD_CIM_COD)))
-    every = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    each = every.group_by(["person", "date", "event", "code"]).agg(
-        value=every.value.sum(), fs_place=every.fs_place.min()
-    )
-    place = each.fs_place.cases(*enumerate(POSITIONS), else_=None)
-    value = each.value.nullif(0).cast("float64")
-    return each.select("person", "date", "event", "code", value=value, position=place)
+    ended = kept_stays.filter(kept_stays.SOR_MOD.isin(source.values.died_in_hospital))
+    return ended.select("person", death="EXE_SOI_DTF")
 
 
-def _icd(code: Any) -> Any:
-    return code.replace(".", "").replace(" ", "").upper()
-
-
-def _wanted(source: SndsSource, code: Any) -> Any:
-    import ibis
-
-    wanted = source.diagnoses
-    return ibis.literal(True) if wanted is None else begins_with(code, wanted)
-
-
-def _event(table: Any, day: Any, event: str, code: Any) -> Any:
-    import ibis
-
-    return table.select(
-        person=table.person,
-        date=day,
-        event=ibis.literal(event),
-        code=code,
-        value=ibis.literal(0, type="int64"),
-        fs_place=ibis.literal(len(POSITIONS), type="int64"),
-    )
-
-
-def _diagnoses(source: SndsSource, kept_stays: Any) -> Any:
-    """Codes of stays: main, related, associated; sessions of a treatment as its value."""
-    import ibis
-
-    stay = ["year", "ETA_NUM", "RSA_NUM"]
-    told = [
-        kept_stays.select(*stay, code=_icd(kept_stays[column]), fs_place=ibis.literal(place))
-        for column, place in (("DGN_PAL", 0), ("DGN_REL", 1))
-    ]
-    for name, columns in (("T_MCOaaUM", ("DGN_PAL", "DGN_REL")), ("T_MCOaaD", ("ASS_DGN",))):
-        table = source.table(name)
-        if table is not None:
-            told += [
-                table.select(*stay, code=_icd(table[column]), fs_place=ibis.literal(2))
-                for column in columns
-            ]
-    codes = ibis.union(*told)
-    codes = codes.filter(codes.code.notnull() & (codes.code != ""))
-    codes = codes.group_by([*stay, "code"]).agg(fs_place=codes.fs_place.min().cast("int64"))
-    treatment = begins_with(_icd(kept_stays.DGN_PAL), source.values.treatment_stays)
-    sessions = ibis.greatest(kept_stays.NBR_SEA.fill_null(1), 1)
-    known = kept_stays.select(
-        *stay, "person", "EXE_SOI_DTD", fs_treatment=treatment, fs_sessions=sessions
-    )
-    joined = codes.inner_join(known, stay)
-    main = joined.fs_treatment & (joined.fs_place == 0)
-    joined = joined.filter(_wanted(source, joined.code) | main)
-    return joined.select(
-        person=joined.person,
-        date=joined.EXE_SOI_DTD,
-        event=joined.fs_treatment.ifelse("treatment stay", "diagnosis"),
-        code=joined.code,
-        value=_sessions(joined),
-        fs_place=joined.fs_place,
-    )
-
-
-def _sessions(joined: Any) -> Any:
-    """Sessions of the stays made for a treatment, at their main diagnosis; else 0."""
-    main = joined.fs_treatment & (joined.fs_place == 0)
-    return main.ifelse(joined.fs_sessions, 0).cast("int64")
-
-
-def deaths(source: SndsSource, rows: Any, kept_stays: Any, order: tuple[DeathSource, ...]) -> Any:
+def deaths(source: SndsSource, rows: Any, in_hospital: Any, order: tuple[DeathSource, ...]) -> Any:
     """Day of death by person, from the first source that has one.
 
     Parameters
@@ -242,8 +148,8 @@ def deaths(source: SndsSource, rows: Any, kept_stays: Any, order: tuple[DeathSou
         What is read.
     rows : ibis.Table
         Of :func:`beneficiaries`.
-    kept_stays : ibis.Table
-        Stays.
+    in_hospital : ibis.Table
+        Of :func:`ended_in_death`.
     order : tuple of str
         Sources, first choice first.
 
@@ -265,8 +171,7 @@ def deaths(source: SndsSource, rows: Any, kept_stays: Any, order: tuple[DeathSou
                     continue
                 said = table.select(person=table.BEN_IDT_ANO, death=table.BEN_DCD_DTE)
             case "hospital":
-                ended = kept_stays.SOR_MOD.isin(source.values.died_in_hospital)
-                said = kept_stays.filter(ended).select("person", death="EXE_SOI_DTF")
+                said = in_hospital
             case _:
                 assert_never(name)
         said = said.filter(said.death.notnull() & said.person.notnull())
@@ -277,29 +182,53 @@ def deaths(source: SndsSource, rows: Any, kept_stays: Any, order: tuple[DeathSou
     return ranked.filter(ranked.fs_rank == 0).select("person", "death", "fs_from")
 
 
-def last_care(lines: Any, kept_stays: Any) -> Any:
-    """Last day on which a person is seen.
+def seen_in_lines(lines: Any) -> Any:
+    """Last day of reimbursed care of a person.
 
     Parameters
     ----------
-    lines, kept_stays : ibis.Table
-        Reimbursed care and stays.
+    lines : ibis.Table
+        Reimbursed care.
 
     Returns
     -------
     ibis.Table
         person, fs_last.
     """
-    import ibis
+    return lines.group_by("person").agg(fs_last=lines.EXE_SOI_DTD.max())
 
-    seen = ibis.union(
-        lines.select("person", day="EXE_SOI_DTD"),
-        kept_stays.select(
-            person=kept_stays.person,
-            day=ibis.coalesce(kept_stays.EXE_SOI_DTF, kept_stays.EXE_SOI_DTD),
-        ),
-    )
-    return seen.group_by("person").agg(fs_last=seen.day.max())
+
+def seen_in_stays(kept_stays: Any) -> Any:
+    """Last day of a person's stays.
+
+    Parameters
+    ----------
+    kept_stays : ibis.Table
+        Stays.
+
+    Returns
+    -------
+    ibis.Table
+        person, fs_last.
+    """
+    day = kept_stays.EXE_SOI_DTF.coalesce(kept_stays.EXE_SOI_DTD)
+    return kept_stays.group_by("person").agg(fs_last=day.max())
+
+
+def last_care(seen: Any) -> Any:
+    """Last day on which a person is seen.
+
+    Parameters
+    ----------
+    seen : ibis.Table
+        person, fs_last: of :func:`seen_in_lines` and :func:`seen_in_stays`, of every part.
+
+    Returns
+    -------
+    ibis.Table
+        person, fs_last; one row a person.
+    """
+    return seen.group_by("person").agg(fs_last=seen.fs_last.max())
 
 
 def persons(

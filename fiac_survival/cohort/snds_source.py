@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.engine import Engine
 from fiac_survival.cohort.rule_files import parse
 from fiac_survival.cohort.source_filters import Filter, Report, apply_filters
+from fiac_survival.cohort.source_parts import ROWS_PER_PART, Span, spans
 from fiac_survival.cohort.source_tables import TYPES, SourceTable, open_table
 from fiac_survival.core.errors import DataError
 
@@ -23,6 +24,7 @@ DeathSource = Literal["beneficiary", "cause of death", "hospital"]
 Reversed = Literal["refuse", "drop"]
 FILE = Path(__file__).parent / "data" / "snds.toml"
 STAYS = "STAYS"
+FLOW = "FLX_DIS_DTD"
 
 
 class Values(BaseModel):
@@ -130,6 +132,14 @@ class SndsSource:
         What to do about stays that end before they begin.
     report : Report
         Rows that came and went.
+    rows_per_part : int or None
+        About how many rows of reimbursed care, of stays, or of records are worked on at a time.
+    flow : Span or None
+        Month of the flow, in a part of the tables of reimbursed care.
+    stay_years : tuple of int or None
+        Years of a part of the tables of stays.
+    held : list of ibis.Table
+        What is kept in the engine while a part is read.
     """
 
     folder: Path
@@ -143,6 +153,10 @@ class SndsSource:
     without: frozenset[str]
     reversed_dates: Reversed
     report: Report = field(default_factory=Report)
+    rows_per_part: int | None = ROWS_PER_PART
+    flow: Span | None = None
+    stay_years: tuple[int, ...] | None = None
+    held: list[Any] = field(default_factory=list)
 
     @property
     def values(self) -> Values:
@@ -178,9 +192,12 @@ class SndsSource:
             return None
         definition = self.definitions.tables[name]
         if not definition.per_year:
-            return self._dated(open_table(self.folder, self.engine, name, definition))
+            keys = self.values.keys if set(self.values.keys) <= set(definition.columns) else ()
+            table = self._dated(open_table(self.folder, self.engine, name, definition, whole=keys))
+            within = self.flow is not None and self.flow.column in definition.columns
+            return self.flow.of(table) if self.flow is not None and within else table
         years = []
-        for year in self.years:
+        for year in self.years if self.stay_years is None else self.stay_years:
             table = open_table(self.folder, self.engine, name, definition, year=year)
             absent = {
                 column: ibis.null(TYPES[about.kind])
@@ -190,6 +207,42 @@ class SndsSource:
             table = table.mutate(**absent, year=ibis.literal(year, type="int64"))
             years.append(table.select(*definition.columns, "year"))
         return self._dated(ibis.union(*years) if len(years) > 1 else years[0])
+
+    def flow_parts(self) -> Iterator[SndsSource]:
+        """Cut the tables of reimbursed care by the month of the flow, which is one of the nine keys.
+
+        Yields
+        ------
+        SndsSource
+            One part; the reports are added to this one's in the end.
+        """
+        parts = [
+            replace(self, flow=span, report=Report(), held=[])
+            for span in spans(self.table("ER_PRS_F"), FLOW, self.rows_per_part)
+        ]
+        yield from parts
+        self.report.extend([part.report for part in parts])
+
+    def stay_parts(self) -> Iterator[SndsSource]:
+        """Cut the tables of stays by year, which is part of a stay's key.
+
+        Yields
+        ------
+        SndsSource
+            One part; the reports are added to this one's in the end.
+        """
+        found = spans(self.table("T_MCOaaB"), "year", self.rows_per_part)
+        parts = []
+        for span in found:
+            years = tuple(
+                year
+                for year in self.years
+                if (span.low is None or year >= span.low)
+                and (span.high is None or year < span.high)
+            )
+            parts.append(replace(self, stay_years=years, report=Report(), held=[]))
+        yield from parts
+        self.report.extend([part.report for part in parts])
 
     def _dated(self, table: Any) -> Any:
         """Make the date that stands for none a missing one."""
@@ -220,11 +273,38 @@ class SndsSource:
         table = self.table(name)
         if table is None:
             return None
-        rows = table.distinct()
+        rows = self.hold(table.distinct())
         before, after = int(table.count().execute()), int(rows.count().execute())
         self.report.add(name, "In the source", before, before)
         self.report.add(name, "Identical rows", before, after)
         return rows
+
+    def hold(self, table: Any) -> Any:
+        """Compute a query once, for as long as the part is read.
+
+        Parameters
+        ----------
+        table : ibis.Table
+            A query.
+
+        Returns
+        -------
+        ibis.Table
+            Its rows, until :meth:`release`.
+
+        Raises
+        ------
+        OutputError
+            If the engine's disk is full.
+        """
+        kept = self.engine.keep(table)
+        self.held.append(kept)
+        return kept
+
+    def release(self) -> None:
+        """Free what is held."""
+        while self.held:
+            self.engine.forget(self.held.pop())
 
     def filtered(self, table: Any, name: str, more: Sequence[tuple[str, Any]] = ()) -> Any:
         """Apply the filters of a table, then conditions of the reader's own.

@@ -102,6 +102,23 @@ class Report:
         row = {"table": table, "step": step, "label": label}
         self.rows.append(row | {"n_before": before, "n_excluded": before - after, "n_after": after})
 
+    def extend(self, parts: Sequence[Report]) -> None:
+        """Add up the reports of the parts of tables, which have the same steps.
+
+        Parameters
+        ----------
+        parts : sequence of Report
+            Of each part.
+        """
+        sums: dict[tuple[str, str], list[int]] = {}
+        for part in parts:
+            for row in part.rows:
+                both = sums.setdefault((str(row["table"]), str(row["label"])), [0, 0])
+                both[0] += int(str(row["n_before"]))
+                both[1] += int(str(row["n_after"]))
+        for (table, label), (before, after) in sums.items():
+            self.add(table, label, before, after)
+
     @property
     def table(self) -> pd.DataFrame:
         """table, step, label, n_before, n_excluded, n_after; step 0 is the table as it came."""
@@ -136,17 +153,18 @@ def apply_filters(
     """
     import ibis
 
-    holds = ibis.literal(True)
-    sums: dict[str, Any] = {"fs_all": table.count()}
-    for i, (_, passes) in enumerate(filters):
-        holds &= passes
-        sums[f"fs_{i}"] = holds.cast("int64").sum().fill_null(0)
-    counts = table.aggregate(**sums).execute().iloc[0]
-    before = int(counts["fs_all"])
+    last = len(filters)
+    # Number of the first condition that a row does not meet.
+    first = ibis.literal(last)
+    if filters:
+        first = ibis.cases(*((~passes, i) for i, (_, passes) in enumerate(filters)), else_=last)
+    counted = table.group_by(fs_first=first.cast("int64")).agg(fs_n=table.count()).execute()
+    left_out = dict(zip(counted["fs_first"].tolist(), counted["fs_n"].tolist(), strict=True))
+    before = int(sum(left_out.values()))
     if all(row["table"] != name for row in report.rows):
         report.add(name, "In the source", before, before)
     for i, (label, _) in enumerate(filters):
-        after = int(counts[f"fs_{i}"])
+        after = before - int(left_out.get(i, 0))
         report.add(name, label, before, after)
         before = after
-    return table.filter(holds) if filters else table
+    return table.filter(first == last) if filters else table

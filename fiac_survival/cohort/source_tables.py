@@ -7,6 +7,7 @@ the engine with the types of the definition, so that no engine guesses.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
@@ -125,7 +126,13 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def open_table(
-    folder: Path, engine: Engine, name: str, definition: SourceTable, *, year: int | None = None
+    folder: Path,
+    engine: Engine,
+    name: str,
+    definition: SourceTable,
+    *,
+    year: int | None = None,
+    whole: Collection[str] = (),
 ) -> Any:
     """Open a table with the columns and types of its definition.
 
@@ -141,6 +148,8 @@ def open_table(
         What is read.
     year : int, optional
         Calendar year, for tables by year.
+    whole : collection of str
+        Keys that stay whole numbers if the table has them as such, instead of text.
 
     Returns
     -------
@@ -168,7 +177,7 @@ def open_table(
         if parts[0].suffix == ".csv"
         else _open_parquet(engine, place, parts, own)
     )
-    return _typed(table, own, definition, year, without_type)
+    return _typed(table, own, definition, year, without_type, whole)
 
 
 def _parts(place: Path, name: str) -> list[Path]:
@@ -253,7 +262,12 @@ def _open_csv(
 
 
 def _typed(
-    table: Any, name: str, definition: SourceTable, year: int | None, without_type: set[str]
+    table: Any,
+    name: str,
+    definition: SourceTable,
+    year: int | None,
+    without_type: set[str],
+    whole: Collection[str],
 ) -> Any:
     import ibis
 
@@ -275,7 +289,9 @@ def _typed(
         if column in without_type:
             chosen[column] = ibis.null(TYPES[about.kind])
         elif column in schema:
-            chosen[column] = _cast(table[column], f"{name}.{column}", about.kind)
+            stays = column in whole and schema[column].is_integer()
+            kind = "integer" if stays else about.kind
+            chosen[column] = _cast(table[column], f"{name}.{column}", kind)
             if about.kind == "integer" and not schema[column].is_integer():
                 doubtful.append(column)
     if doubtful:

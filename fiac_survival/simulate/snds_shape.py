@@ -24,6 +24,7 @@ from fiac_survival.simulate.source_keys import (
     dates,
     has_two,
     identifier,
+    made_of,
     pseudonym,
     pseudonym_on,
     rank_within,
@@ -261,26 +262,30 @@ def _care(chunk: Chunk) -> dict[str, pd.DataFrame]:
         PRS_NAT_REF=lines["nature"].to_numpy().astype(np.int64),
         DPN_QLF=lines["qualifier"].to_numpy().astype(np.int64),
         CPL_MAJ_TOP=lines["supplement"].to_numpy().astype(np.int64),
-        ETB_PRE_FIN=[f"{75000000 + p % 40:08d}" for p in person.tolist()],
+        ETB_PRE_FIN=made_of(person % 40, lambda p: f"{75000000 + p:08d}"),
     )
     drug = lines["drug"].to_numpy()
     community = np.isin(drug, [*COMMUNITY, "paracetamol"])
     retail = keys[community].assign(
         PHA_ORD_NUM=1,
-        PHA_PRS_C13=[_cip(name) for name in drug[community].tolist()],
+        PHA_PRS_C13=made_of(drug[community], _cip).astype(np.int64),
         PHA_ACT_QSN=lines["quantity"].to_numpy()[community].astype(np.int64),
     )
     hospital = np.isin(drug, HOSPITAL_PHARMACY)
     ucd = keys[hospital].assign(
         UCD_ORD_NUM=1,
-        UCD_UCD_COD=[f"000000{code_of(name, 'UCD7')}" for name in drug[hospital].tolist()],
+        UCD_UCD_COD=made_of(drug[hospital], lambda name: f"000000{code_of(name, 'UCD7')}"),
         UCD_DLV_NBR=lines["quantity"].to_numpy()[hospital].astype(np.int64),
         UCD_TOP_UCD=0,
     )
     tables = {"ER_PRS_F": prs, "ER_PHA_F": retail, "ER_UCD_F": ucd}
     if "duplicate lines" in chunk.noise:
         tables = {name: _doubled(table) for name, table in tables.items()}
-    return {name: table.reset_index(drop=True) for name, table in tables.items()}
+    # Reimbursed care arrives in flows.
+    return {
+        name: table.sort_values("FLX_DIS_DTD", kind="stable", ignore_index=True)
+        for name, table in tables.items()
+    }
 
 
 def _cip(drug: str) -> int:

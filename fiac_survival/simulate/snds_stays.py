@@ -7,6 +7,8 @@ table of a stay is that of the year in which it ends.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,7 @@ from fiac_survival.simulate.snds_shape import (
     Chunk,
     code_of,
 )
-from fiac_survival.simulate.source_keys import dates, pseudonym_on, rank_within
+from fiac_survival.simulate.source_keys import dates, made_of, pseudonym_on, rank_within
 
 RETURNS = (
     "NIR_RET",
@@ -58,8 +60,8 @@ def hospital_tables(chunk: Chunk) -> dict[str, pd.DataFrame]:
     stays, given = _stays(chunk)
     stays = _with_noise(stays, chunk)
     stays = stays.sort_values(["person", "end"], kind="stable").reset_index(drop=True)
-    group = stays["person"].astype(str) + "_" + stays["end"].dt.year.astype(str)
-    within = stays.groupby(group).cumcount().to_numpy(dtype=np.int64)
+    group = stays["person"].to_numpy(dtype=np.int64) * 10_000 + stays["end"].dt.year.to_numpy()
+    within = rank_within(group)
     if within.size and within.max() >= STAYS_A_YEAR:
         raise DataError(
             "a simulated person must have fewer than 100 stays a year",
@@ -131,16 +133,18 @@ def _stays(chunk: Chunk) -> tuple[pd.DataFrame, pd.DataFrame]:
             "sessions": None,
         }
     )
+    texts = ["main", "related", "associated", "ghm", "sessions"]
+    parts = [part[columns] for part in (diagnoses, treatment, final)]
     stays = pd.concat(
-        [part[columns].astype(object) for part in (diagnoses, treatment, final)], ignore_index=True
+        [part.astype(dict.fromkeys(texts, object)) for part in parts], ignore_index=True
     )
-    stays["person"] = stays["person"].astype(np.int64)
     for column in ("begin", "end"):
-        stays[column] = pd.to_datetime(stays[column]).astype("datetime64[s]")
+        stays[column] = stays[column].astype("datetime64[s]")
     last = np.datetime64(f"{max(chunk.years)}-12-31")
     stays["end"] = stays["end"].where(stays["end"] <= last, last)
     stays["discharge"] = np.where(stays["main"] == "R530", "9", "8")
-    stays["hospital"] = [f"{310000000 + p % HOSPITALS:09d}" for p in stays["person"].tolist()]
+    number = stays["person"].to_numpy() % HOSPITALS
+    stays["hospital"] = made_of(number, lambda p: f"{310000000 + p:09d}")
     stays["failed"] = ""
     return stays, given
 
@@ -194,7 +198,7 @@ def _parts(stays: pd.DataFrame, given: pd.DataFrame) -> dict[str, pd.DataFrame]:
     own = drugs[["year", "ETA_NUM", "RSA_NUM"]]
     act = drugs["drug"].isin(PROCEDURES)
     a = own[act].assign(
-        CDC_ACT=[code_of(name, "CCAM") for name in drugs["drug"][act].tolist()],
+        CDC_ACT=made_of(drugs["drug"][act].to_numpy(), lambda name: code_of(name, "CCAM")),
         ENT_DAT_DEL=drugs["delay"][act],
     )
     early = drugs["drug"].isin(EARLY_ACCESS)
@@ -206,16 +210,20 @@ def _parts(stays: pd.DataFrame, given: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "UM": um,
         "A": a,
         "MED": own.loc[med.index].assign(
-            UCD_UCD_COD=[f"000000{code_of(x, 'UCD7')}" for x in med["drug"].tolist()],
+            UCD_UCD_COD=_ucd(med["drug"]),
             ADM_NBR=1.5,
             DELAI=med["delay"],
         ),
         "MEDATU": own.loc[atu.index].assign(
-            UCD_UCD_COD=[f"000000{code_of(x, 'UCD7')}" for x in atu["drug"].tolist()],
+            UCD_UCD_COD=_ucd(atu["drug"]),
             ADM_NBR=1.0,
             DAT_DELAI=atu["delay"],
         ),
     }
+
+
+def _ucd(drugs: pd.Series) -> np.ndarray[Any, np.dtype[np.object_]]:
+    return made_of(drugs.to_numpy(), lambda name: f"000000{code_of(name, 'UCD7')}")
 
 
 def _of_stays(stays: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:

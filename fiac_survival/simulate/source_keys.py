@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 LARGEST_PERSON = 99_999_999
 Ints = NDArray[np.int64]
+
+
+def made_of(values: NDArray[Any], make: Callable[[Any], Any]) -> NDArray[np.object_]:
+    """Apply a function to every value; to equal ones once.
+
+    Parameters
+    ----------
+    values : (n,) ndarray
+        Values.
+    make : callable
+        What to make of one.
+
+    Returns
+    -------
+    (n,) object
+        What was made.
+    """
+    place, known = pd.factorize(values)
+    made = np.empty(len(known), dtype=object)
+    made[:] = [make(value) for value in known.tolist()]
+    return made[place]
 
 
 def pseudonym(person: Ints, number: int = 0) -> NDArray[np.object_]:
@@ -25,7 +49,7 @@ def pseudonym(person: Ints, number: int = 0) -> NDArray[np.object_]:
     (n,) object
         Pseudonyms.
     """
-    return np.array([f"SIM{number}{p:013d}" for p in person.tolist()], dtype=object)
+    return made_of(person, lambda p: f"SIM{number}{p:013d}")
 
 
 def identifier(person: Ints) -> NDArray[np.object_]:
@@ -41,7 +65,7 @@ def identifier(person: Ints) -> NDArray[np.object_]:
     (n,) object
         Identifiers.
     """
-    return np.array([f"{p:017d}" for p in person.tolist()], dtype=object)
+    return made_of(person, lambda p: f"{p:017d}")
 
 
 def has_two(person: Ints) -> NDArray[np.bool_]:
@@ -76,7 +100,9 @@ def pseudonym_on(person: Ints, day: NDArray[np.datetime64]) -> NDArray[np.object
         Pseudonyms.
     """
     early = has_two(person) & (day < np.datetime64("2016-01-01"))
-    return np.where(early, pseudonym(person, 1), pseudonym(person))
+    found = pseudonym(person)
+    found[early] = pseudonym(person[early], 1)
+    return found
 
 
 def rank_within(person: Ints) -> Ints:
@@ -109,4 +135,8 @@ def dates(days: NDArray[np.datetime64] | pd.Series) -> pd.Series:
     Series
         Objects of type date.
     """
-    return pd.Series(np.asarray(days).astype("datetime64[D]").astype(object), dtype=object)
+    numbers = np.asarray(days).astype("datetime64[D]")
+    place, known = pd.factorize(numbers.astype(np.int64))
+    made = np.empty(len(known), dtype=object)
+    made[:] = known.astype("datetime64[D]").tolist()
+    return pd.Series(made[place], dtype=object)

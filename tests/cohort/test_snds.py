@@ -483,3 +483,28 @@ def test_simulated_input_that_cannot_be_written():
         fs.simulate.snds_tables(person, exposure, event, noise=("snow",))
     with pytest.raises(DataError, match="must have a code.*drug=snake oil"):
         fs.simulate.snds_tables(person, exposure.assign(drug="snake oil"), event)
+
+
+def test_parts_give_what_everything_at_once_gives(tmp_path):
+    claims = fs.simulate.myeloma_claims(60, seed=3)
+    fs.simulate.write_snds(claims, tmp_path)
+    found = []
+    for rows_per_part in (None, 3_000):
+        cohort = fs.cohort.from_snds(
+            tmp_path, years=YEARS, extracted="2023-08-31", rows_per_part=rows_per_part
+        )
+        tables = {
+            name: cohort.engine.collect(table, order_by=["person"])
+            for name, table in cohort.tables.items()
+        }
+        found.append((tables, cohort.report))
+        cohort.engine.close()
+    (whole, report), (parts, report_of_parts) = found
+    pd.testing.assert_frame_equal(report, report_of_parts)
+    for name, table in whole.items():
+        pd.testing.assert_frame_equal(table, parts[name])
+
+
+def test_a_part_must_have_a_row(tmp_path):
+    with pytest.raises(DataError, match="rows_per_part must be at least 1, or None"):
+        fs.cohort.from_snds(tmp_path, years=YEARS, extracted="2023-08-31", rows_per_part=0)

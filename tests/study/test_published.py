@@ -16,6 +16,9 @@ from fiac_survival.study.verification import Status
 from tests.conftest import ROOT
 
 NAMES = fs.study.find_project(given=ROOT).names()
+# The pilots take minutes; make reproduce reruns them too.
+QUICK = {"trial_vs_registry"}
+RERUN = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
 
 
 def rerun(name: str, out: Path, threads: int) -> None:
@@ -31,7 +34,7 @@ def rerun(name: str, out: Path, threads: int) -> None:
 
 
 @pytest.mark.xdist_group("published")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RERUN)
 def test_threads_change_nothing_and_the_published_stand(name, tmp_path):
     for threads in (1, 2):
         rerun(name, tmp_path / str(threads), threads)
