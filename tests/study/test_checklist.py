@@ -18,6 +18,7 @@ from fiac_survival.study.checklist import STATUSES, read_checklist, reporting_ch
 from fiac_survival.study.checklist_answers import WRITTEN_IN, Released, answers
 from fiac_survival.study.template import FOLDER
 from tests.conftest import ROOT
+from tests.study.test_release import PROTECTED, SAFE, SNDS, edit
 
 TEMPLATE = (FOLDER / "study.toml.template").read_text(encoding="utf-8").replace("@NAME@", "demo")
 STANDARDS = get_args(Standard)
@@ -235,6 +236,17 @@ def test_the_name_of_a_checklist_may_not_be_taken(project):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ProtocolError, match="a name of its own.*checklist_target"):
         fs.study.load("demo", project=project).run()
+
+
+def test_checklists_leave_a_guarded_study_and_are_to_be_read(project):
+    edit(project, PROTECTED, SNDS)
+    (project / "studies/demo/analysis.py").write_text(SAFE, encoding="utf-8")
+    add(project, ASKED + SHOWN)
+    study = fs.study.load("demo", project=project)
+    layout = study.run()
+    assert (layout.base / layout.results / "checklist_target.csv").is_file()
+    # The analysis has one paragraph; the section and both checklists have the authors' words too.
+    assert study.record()["disclosure"]["texts_to_read"] == 4
 
 
 @pytest.mark.parametrize("name", ["lung_early_access", "myeloma_sequences"])
