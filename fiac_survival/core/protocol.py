@@ -27,6 +27,7 @@ from fiac_survival.core.population import (
     TimeZero,
     Variable,
 )
+from fiac_survival.core.reporting import Reporting
 
 SCHEMA_VERSION = 1
 
@@ -195,6 +196,8 @@ class Protocol(Section):
         What the study cannot say; printed in the report.
     references : list of str
         Publications.
+    reporting : Reporting
+        What reporting checklists ask and no other part says.
     """
 
     schema_version: Literal[1]
@@ -219,6 +222,7 @@ class Protocol(Section):
     labels: dict[str, str] = Field(default_factory=dict)
     limits: list[str] = Field(default_factory=list)
     references: list[str] = Field(default_factory=list)
+    reporting: Reporting = Reporting()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Protocol:

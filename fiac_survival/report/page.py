@@ -94,7 +94,29 @@ class FigureItem:
         return f"data:image/svg+xml;base64,{content}"
 
 
-Item = Section | Prose | Summary | TableItem | FigureItem
+@dataclass(frozen=True, eq=False)
+class ChecklistItem:
+    """A filled reporting checklist, folded."""
+
+    name: str
+    title: str
+    scope: str
+    source: str
+    checked: str
+    counts: Mapping[str, int]
+    table: pd.DataFrame
+    kind: str = field(default="checklist", init=False)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """Rows as text; empty where the table has nothing."""
+        return [
+            {str(key): "" if pd.isna(value) else str(value) for key, value in row.items()}
+            for row in self.table.to_dict("records")
+        ]
+
+
+Item = Section | Prose | Summary | TableItem | FigureItem | ChecklistItem
 
 
 @cache

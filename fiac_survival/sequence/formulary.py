@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.constraints import Constraints
 from fiac_survival.sequence.formulary_parts import (
+    CategoryEffect,
     ConstraintRules,
     GroupUpdate,
     Name,
@@ -60,6 +61,9 @@ class Formulary(Part):
         What a sequence must not do.
     salvage : Salvage
         After the last line.
+    effects : tuple of CategoryEffect
+        Relative effects from publications; used where
+        :meth:`~fiac_survival.sequence.RelativeEffects.from_formulary` is asked for them.
 
     Examples
     --------
@@ -83,6 +87,7 @@ class Formulary(Part):
     group_updates: tuple[GroupUpdate, ...] = ()
     constraints: ConstraintRules = ConstraintRules()
     salvage: Salvage = Salvage()
+    effects: tuple[CategoryEffect, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -103,6 +108,7 @@ class Formulary(Part):
         at = [(f"regimen {r.name!r}", place) for r in self.regimens for place in r.places]
         used += [("group", g, name) for name, place in at for g in place.groups or ()]
         used += [("group", g, "group_updates") for u in self.group_updates for g in (u.start, u.to)]
+        used += [("regimen", r, f"effect {e.category!r}") for e in self.effects for r in e.regimens]
         used += [("class", c, "constraints") for c in self.constraints.class_once]
         used += [
             ("regimen", r, "constraints") for pair in self.constraints.forbidden_after for r in pair
@@ -112,9 +118,15 @@ class Formulary(Part):
                 raise ValueError(f"{place} names the unknown {kind} {name!r}")
         stated = [(line, name) for name, place in at for line in place.lines or ()]
         stated += [(u.line, "group_updates") for u in self.group_updates if u.line is not None]
+        stated += [(line, f"effect {e.category!r}") for e in self.effects for line in e.lines]
         for line, place in stated:
             if not 1 <= line <= self.lines:
                 raise ValueError(f"{place} names line {line} of {self.lines}")
+        placed = [(r, line) for e in self.effects for r in e.regimens for line in e.lines]
+        twice_placed = [place for place in placed if placed.count(place) > 1]
+        if twice_placed:
+            name, line = twice_placed[0]
+            raise ValueError(f"regimen {name!r} has two effects in line {line}")
         if abs(self.n_steps * self.step_months - self.horizon_months) > 1e-9:
             raise ValueError("horizon_months must be a whole number of steps")
         if any(u.within_months < self.step_months for u in self.group_updates):

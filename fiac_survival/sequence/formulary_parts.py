@@ -103,6 +103,57 @@ class Regimen(Part):
         return self.where or (Place(lines=self.lines, groups=self.groups),)
 
 
+class Ratio(Part):
+    """A hazard ratio with its interval.
+
+    Attributes
+    ----------
+    ratio, lower, upper : float
+        Estimate and limits.
+    """
+
+    ratio: float = Field(gt=0)
+    lower: float = Field(gt=0)
+    upper: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if not self.lower <= self.ratio <= self.upper or self.lower == self.upper:
+            raise ValueError("a ratio must lie within its interval")
+        return self
+
+
+class CategoryEffect(Part):
+    """What a publication says of a category of regimens, against what all of its categories share.
+
+    Attributes
+    ----------
+    category : str
+        As the publication calls it.
+    against : str
+        What the publication compares it with; the same for all categories that are to be compared.
+    regimens : tuple of str
+        Regimens of the formulary that stand for it; may be none.
+    lines : tuple of int
+        Lines that it holds for, counted from 1.
+    next, death : Ratio
+        Hazard ratios of moving on (relapse, progression, next treatment) and of death.
+    level : float, default 0.95
+        Confidence level of the intervals.
+    source : str
+        The publication.
+    """
+
+    category: Name
+    against: Name
+    regimens: tuple[Name, ...] = ()
+    lines: tuple[int, ...] = Field(min_length=1)
+    next: Ratio
+    death: Ratio
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    source: str = Field(min_length=1, max_length=300)
+
+
 class GroupUpdate(Part):
     """A rule by which the group changes when a line ends.
 

@@ -7,7 +7,10 @@ death)).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.columns import numeric
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.formulary import Formulary
+from fiac_survival.sequence.formulary_parts import Ratio
 
 Floats = NDArray[np.float64]
 COLUMNS = ("regimen", "reference", "hazard_ratio_next", "hazard_ratio_death", "source")
@@ -71,6 +75,100 @@ class RelativeEffects:
         if unsourced.any():
             row = int(np.flatnonzero(unsourced)[0])
             raise DataError("every relative effect must name its source", row=row)
+
+    @classmethod
+    def from_formulary(
+        cls, formulary: Formulary, references: Mapping[int, str | Sequence[str]]
+    ) -> RelativeEffects:
+        """Make ratios between regimens from what a formulary says of their categories.
+
+        With hazard ratios r of two categories against the same comparator, that of one against the other is
+        their quotient, and the variances of their logarithms are added, as if they were independent.
+        Regimens of the reference's own category keep what was observed of them.
+
+        Parameters
+        ----------
+        formulary : Formulary
+            With ``[[effects]]``.
+        references : mapping of int to str or sequence of str
+            For each line the observed regimens to compare with: each regimen takes the first that is
+            allowed in all of its groups.
+
+        Returns
+        -------
+        RelativeEffects
+            One row a line and regimen with an effect of another category, in the formulary's order.
+
+        Raises
+        ------
+        DataError
+            If a reference is unknown or has no effect, no reference is allowed where a regimen is, or two
+            effects are against different comparators.
+
+        Examples
+        --------
+        >>> found = {"against": "mix", "lines": [1], "source": "a network meta-analysis"}
+        >>> formulary = Formulary.model_validate({
+        ...     "name": "example", "lines": 1, "horizon_months": 12, "classes": {"x": "class x"},
+        ...     "regimens": [{"name": "A", "classes": ["x"]}, {"name": "B"}],
+        ...     "effects": [
+        ...         found | {"category": "a", "regimens": ["A"],
+        ...                  "next": {"ratio": 1.2, "lower": 1.0, "upper": 1.44},
+        ...                  "death": {"ratio": 1.0, "lower": 0.8, "upper": 1.25}},
+        ...         found | {"category": "b", "regimens": ["B"],
+        ...                  "next": {"ratio": 0.6, "lower": 0.5, "upper": 0.72},
+        ...                  "death": {"ratio": 0.8, "lower": 0.64, "upper": 1.0}}]})
+        >>> table = RelativeEffects.from_formulary(formulary, {1: "A"}).table
+        >>> table[["regimen", "reference", "hazard_ratio_next", "log_se_next"]].round(3)
+          regimen reference  hazard_ratio_next  log_se_next
+        0       B         A                0.5        0.132
+        """
+        placed = {
+            (name, line): e for e in formulary.effects for name in e.regimens for line in e.lines
+        }
+        rows: list[dict[str, Any]] = []
+        for line, given in references.items():
+            if not 1 <= line <= formulary.lines:
+                raise DataError(
+                    "line must be one of the formulary's",
+                    values={"line": line, "lines": formulary.lines},
+                    remedy="lines are counted from 1",
+                )
+            chosen = [given] if isinstance(given, str) else list(given)
+            for name in chosen:
+                if (name, line) not in placed:
+                    raise DataError(
+                        "a reference must be a regimen with an effect in its line",
+                        values={"reference": name, "line": line},
+                        remedy="choose another, or add it to [[effects]]",
+                    )
+            for name in formulary.regimen_names:
+                ours = placed.get((name, line))
+                allowed = formulary.allowed[line - 1, formulary.regimen_names.index(name)]
+                if ours is None or name in chosen or not allowed.any():
+                    continue
+                reference = _reference_of(formulary, line, name, chosen)
+                theirs = placed[reference, line]
+                if theirs.category == ours.category:
+                    continue
+                if theirs.against != ours.against:
+                    raise DataError(
+                        "effects must be against the same comparator",
+                        values={"regimen": name, "reference": reference, "line": line},
+                    )
+                row: dict[str, Any] = {"line": line, "regimen": name, "reference": reference}
+                for kind in ("next", "death"):
+                    pair = [(getattr(e, kind), e.level) for e in (ours, theirs)]
+                    errors = [_log_error(ratio, level) for ratio, level in pair]
+                    row[f"hazard_ratio_{kind}"] = pair[0][0].ratio / pair[1][0].ratio
+                    row[f"log_se_{kind}"] = math.hypot(*errors)
+                sources = dict.fromkeys((ours.source, theirs.source))
+                rows.append(row | {"source": "; ".join(sources)})
+        return cls(
+            pd.DataFrame(
+                rows, columns=["line", *COLUMNS[:3], ERRORS[0], COLUMNS[3], ERRORS[1], COLUMNS[4]]
+            )
+        )
 
     def draw(self, rng: np.random.Generator) -> RelativeEffects:
         """Draw log hazard ratios from normal distributions.
@@ -162,6 +260,23 @@ class RelativeEffects:
             if support is not None:
                 support[lines, to] = supported[lines, source]
         return onward, death, support
+
+
+def _reference_of(formulary: Formulary, line: int, name: str, chosen: Sequence[str]) -> str:
+    names = formulary.regimen_names
+    mine = formulary.allowed[line - 1, names.index(name)]
+    for reference in chosen:
+        if not (mine & ~formulary.allowed[line - 1, names.index(reference)]).any():
+            return reference
+    raise DataError(
+        "a reference must be allowed in all groups in which the regimen is",
+        values={"regimen": name, "line": line, "references": ", ".join(chosen)},
+        remedy="name a further reference for that line",
+    )
+
+
+def _log_error(ratio: Ratio, level: float) -> float:
+    return math.log(ratio.upper / ratio.lower) / (2.0 * NormalDist().inv_cdf(0.5 + level / 2.0))
 
 
 def scale_rates(

@@ -1,6 +1,12 @@
 """Studies: run them, keep their record, verify them."""
 
 from fiac_survival.core.protocol import Protocol, read_protocol
+from fiac_survival.study.checklist import (
+    ReportingChecklist,
+    read_checklist,
+    reporting_checklist,
+)
+from fiac_survival.study.checklist_answers import Released
 from fiac_survival.study.context import StudyRun
 from fiac_survival.study.packets import SiteRows
 from fiac_survival.study.project import Project, find_project
@@ -12,6 +18,8 @@ __all__ = [
     "Finding",
     "Project",
     "Protocol",
+    "Released",
+    "ReportingChecklist",
     "SiteRows",
     "Status",
     "Study",
@@ -20,5 +28,7 @@ __all__ = [
     "Verification",
     "find_project",
     "load",
+    "read_checklist",
     "read_protocol",
+    "reporting_checklist",
 ]

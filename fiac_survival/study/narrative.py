@@ -17,6 +17,12 @@ class Narrative:
     def __init__(self) -> None:
         self.items: list[Item] = []
 
+    @property
+    def texts_to_read(self) -> int:
+        """Number of items with words of the authors, which no disclosure control can judge."""
+        worded = {"summary", "prose", "section", "checklist"}
+        return sum(item.kind in worded for item in self.items)
+
     def summary(self, text: str) -> None:
         """Say what the study found, in plain words, at the top of the report.
 

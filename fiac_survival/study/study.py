@@ -19,6 +19,7 @@ from fiac_survival.core.protocol import Protocol, read_protocol
 from fiac_survival.core.threads import one_blas_thread
 from fiac_survival.report.drawing import draw_from_csv
 from fiac_survival.report.page import study_page
+from fiac_survival.study.checklist import release_checklists
 from fiac_survival.study.context import StudyRun
 from fiac_survival.study.packets import make_packet, read_packets, release_pooled
 from fiac_survival.study.project import Layout, Project, find_project, separate
@@ -136,6 +137,7 @@ class Study:
                     progress=progress,
                 )
                 analyse(run)
+                release_checklists(run, layout, staging)
             finally:
                 if isinstance(engine, str):
                     connection.close()
@@ -244,8 +246,7 @@ class Study:
             seeds=run.seeds_used,
         )
         if log is not None:
-            texts = sum(item.kind in {"summary", "prose", "section"} for item in run.items)
-            record["disclosure"] = log | {"texts_to_read": texts}
+            record["disclosure"] = log | {"texts_to_read": run.texts_to_read}
         write_text(staging / layout.report, study_page(self.protocol, run.items, record))
         run.artefacts[layout.report] = "report"
         record["artefacts"].append(fingerprint(staging, layout.report, "report"))

@@ -201,6 +201,25 @@ def test_keyboard_and_print(page, tmp_path):
 
 
 @pytest.mark.browser
+def test_a_checklist_on_the_page(page, project):
+    path = project / "studies/demo/study.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + '\n[reporting]\nchecklists = ["target"]\n', encoding="utf-8")
+    layout = demo(project).run()
+    table = read_table(layout.base / layout.results / "checklist_target.csv")
+    page.goto((layout.base / layout.report).as_uri())
+    assert not page.is_visible("#table-checklist_target")
+    page.focus("details.checklist summary")
+    page.keyboard.press("Enter")
+    assert page.is_visible("#table-checklist_target")
+    rows = [row for row in cells(page, "checklist_target") if len(row) > 1]
+    assert [[row[0], row[2].lower()] for row in rows] == table[
+        ["number", "status"]
+    ].to_numpy().tolist()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.browser
 def test_verification_page(page, project):
     from typer.testing import CliRunner
 
