@@ -6,20 +6,17 @@ inference, :math:`d=\theta_A-\theta_B` and its standard error
 .. math:: SE^2 = V_A+V_B \quad\text{(independent patients)}, \qquad
           SE^2=\sum_c(\mathrm{IF}_c^A-\mathrm{IF}_c^B)^2 \quad\text{(same patients in both)},
 
-the second over the union of persons, 0 where one is absent. Where few patients differ between the sources
-the second is itself uncertain: with :math:`\psi_c=\mathrm{IF}_c^A-\mathrm{IF}_c^B` for n persons, quantiles
-are those of Student's t with
-
-.. math:: \nu = 2\Big/\Bigl(\frac{\sum_c\psi_c^4}{(\sum_c\psi_c^2)^2}-\frac1n\Bigr)
-
-degrees of freedom (Satterthwaite's, as for sandwich variances: Pan and Wall 2002).
+the second over the union of persons, 0 where one is absent. Linked patients differ in few persons, most of
+them in the same direction: their intervals and tests allow for the skewness of the difference and for
+the few that determine its standard error (:mod:`fiac_survival.compare.paired_intervals`). Those of
+independent patients are normal: packets, for one, hold no influences.
 
 Measures (RCT-DUPLICATE, Franklin 2021):
 estimate agreement (B inside A's interval), regulatory agreement (same significance, and same direction
 where significant), standardised difference :math:`|d|/SE<z`. "Not different" is not agreement, so
 there is also equivalence: two one-sided tests against a margin, each at 1-level; the smallest margin
-that would have been met, :math:`|d|+z_{0.95}SE`; and the difference that the data could have detected
-with 80 % power, :math:`(z_{0.975}+z_{0.80})SE`.
+that would have been met (the farther limit of the 90 % interval); and the difference that the data could
+have detected with 80 % power, :math:`(z_{0.975}+z_{0.80})c_\nu SE`.
 """
 
 from __future__ import annotations
@@ -29,16 +26,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri
 
 from fiac_survival.compare.effect import Effect
+from fiac_survival.compare.paired_intervals import Spread
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile
 from fiac_survival.core.results import Result
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -60,7 +55,7 @@ class Agreement(Result):
     standardised_difference : float
         |difference| / std_error.
     not_different : bool
-        Whether it is below the normal quantile.
+        Whether the interval of the difference holds 0.
     equivalent : bool
         Whether both one-sided tests reject.
     p_equivalence : float
@@ -74,6 +69,8 @@ class Agreement(Result):
         On the scale of inference, 80 % power.
     linked_patients : int
         Patients in both sources whose covariance was used.
+    acceleration : float
+        A sixth of the skewness of the difference; 0 for independent patients.
     degrees_of_freedom : float
         Of the standard error; infinite for independent patients.
     """
@@ -92,6 +89,7 @@ class Agreement(Result):
     smallest_margin: float
     minimum_detectable_difference: float
     linked_patients: int
+    acceleration: float
     degrees_of_freedom: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -107,44 +105,12 @@ class Agreement(Result):
         lower, upper : float
             On the scale of inference.
         """
-        normal_quantile(level)
-        half = float(_quantile(0.5 + level / 2.0, self.degrees_of_freedom)) * self.std_error
-        return self.difference - half, self.difference + half
-
-
-def _quantile(p: float, freedom: float) -> float:
-    return float(ndtri(p) if np.isinf(freedom) else stdtrit(freedom, p))
-
-
-def _tail(x: float, freedom: float) -> float:
-    return float(ndtr(x) if np.isinf(freedom) else stdtr(freedom, x))
-
-
-def degrees_of_freedom(moved: Floats) -> float:
-    """Degrees of freedom of a variance that is a sum of squares over persons.
-
-    Parameters
-    ----------
-    moved : (n,) float64
-        What each person adds to the difference.
-
-    Returns
-    -------
-    float
-        Few, where few persons make the difference; infinite if all add as much.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(degrees_of_freedom(np.array([3.0, 0.0, 0.0, 0.0])), 2)
-    2.67
-    """
-    squares = np.asarray(moved, dtype=np.float64) ** 2
-    total = float(squares.sum())
-    if total <= 0.0:
-        return float("inf")
-    spread = float(np.sum((squares / total) ** 2)) - 1.0 / squares.size
-    return 2.0 / spread if spread > 1e-12 else float("inf")
+        spread = Spread(
+            std_error=self.std_error,
+            acceleration=self.acceleration,
+            degrees_of_freedom=self.degrees_of_freedom,
+        )
+        return spread.interval(self.difference, level)
 
 
 def agreement(
@@ -182,14 +148,15 @@ def agreement(
     Raises
     ------
     DataError
-        If the estimands differ, the margin has the wrong sign, or identifiers are given on one side.
+        If the estimands differ, the margin has the wrong sign, identifiers are given on one side, or
+        linked patients do not differ at all.
 
     References
     ----------
     Franklin JM et al. Emulating randomized clinical trials with nonrandomized real-world evidence
     studies. Circulation 2021;143:1002-1013.
-    Pan W, Wall MM. Small-sample adjustments in using the sandwich variance estimator in generalized
-    estimating equations. Stat Med 2002;21:1429-1441.
+    DiCiccio T, Efron B. More accurate confidence intervals in exponential families. Biometrika
+    1992;79:231-245.
     Schuirmann DJ. A comparison of the two one-sided tests procedure and the power approach. J
     Pharmacokinet Biopharm 1987;15:657-680.
 
@@ -220,16 +187,16 @@ def agreement(
     bound = float(np.log(margin)) if log else float(margin)
     z = normal_quantile(level)
     difference = private.on_scale - public.on_scale
-    std_error, linked, freedom = _standard_error(private, public, patient_private, patient_public)
-    p_equivalence = max(
-        _tail((difference - bound) / std_error, freedom),
-        _tail(-(difference + bound) / std_error, freedom),
-    )
+    spread, linked = _spread(private, public, patient_private, patient_public)
+    std_error = spread.std_error
+    ends = -spread.quantile(bound - difference), spread.quantile(-bound - difference)
+    p_equivalence = float(ndtr(max(ends)))
     inside = bool(abs(public.on_scale - private.on_scale) <= z * private.std_error)
     same = _regulatory(private, public, z)
-    smallest = abs(difference) + _quantile(level, freedom) * std_error
-    two_sided = _quantile(0.5 + level / 2.0, freedom)
-    detectable = (two_sided + _quantile(0.8, freedom)) * std_error
+    low, high = spread.interval(difference, level)
+    one_sided = float(ndtri(level))
+    smallest = max(abs(difference + spread.limit(q)) for q in (-one_sided, one_sided))
+    detectable = (z + float(ndtri(0.8))) * spread.widened
     expected = float(2.0 * ndtr(z * private.std_error / std_error) - 1.0)
     standardised = abs(difference) / std_error
     values: dict[str, Any] = {
@@ -239,7 +206,7 @@ def agreement(
         "regulatory_agreement": same,
         "expected_estimate_agreement": expected,
         "standardised_difference": standardised,
-        "not_different": bool(standardised < two_sided),
+        "not_different": bool(low <= 0.0 <= high),
         "equivalent": bool(p_equivalence < 1.0 - level),
         "p_equivalence": p_equivalence,
         "margin": bound,
@@ -253,14 +220,15 @@ def agreement(
     return Agreement(
         table=table,
         verdicts=_verdicts(values, margin, level),
-        degrees_of_freedom=freedom,
+        acceleration=spread.acceleration,
+        degrees_of_freedom=spread.degrees_of_freedom,
         **values,
     )
 
 
-def _standard_error(
+def _spread(
     private: Effect, public: Effect, patient_private: Any, patient_public: Any
-) -> tuple[float, int, float]:
+) -> tuple[Spread, int]:
     if (patient_private is None) != (patient_public is None):
         raise DataError(
             "person identifiers must be given for both sources or for neither",
@@ -268,7 +236,7 @@ def _standard_error(
             remedy="pass patient_private and patient_public",
         )
     if patient_private is None:
-        return float(np.hypot(private.std_error, public.std_error)), 0, float("inf")
+        return Spread(std_error=float(np.hypot(private.std_error, public.std_error))), 0
     for side, name in ((private, "private"), (public, "public")):
         if side.weight_variance == "bootstrap":
             raise DataError(
@@ -284,8 +252,14 @@ def _standard_error(
     signed = np.concatenate([private.influence, -public.influence])
     sums = np.bincount(codes, weights=signed)
     both = np.intersect1d(codes[: a.size], codes[a.size :])
-    freedom = degrees_of_freedom(sums.astype(np.float64)) if both.size else float("inf")
-    return float(np.sqrt(np.sum(sums * sums))), int(both.size), freedom
+    spread = Spread.of(sums.astype(np.float64))
+    if spread.std_error == 0.0:
+        raise DataError(
+            "some linked patient must differ between the sources",
+            values={"measure": private.measure, "linked patients": int(both.size)},
+            remedy="where all say the same there is no standard error: report that, and how many they are",
+        )
+    return (spread if both.size else Spread(std_error=spread.std_error)), int(both.size)
 
 
 def _regulatory(private: Effect, public: Effect, z: float) -> bool:

@@ -17,7 +17,8 @@ exactly. The smallest and the largest effect over the orders are shown beside th
 differ much, the steps act on each other and the mean is a convention.
 
 With the influence of each person on each v(S), the same combination of influences has the variance of
-:math:`\phi_k`, summed over the union of persons, 0 where a person is absent.
+:math:`\phi_k`, summed over the union of persons, 0 where a person is absent. Intervals allow for the
+skewness that few persons bring (:mod:`fiac_survival.compare.paired_intervals`).
 
 Take a scale that is a mean over patients (a restricted mean, a risk): a hazard ratio also changes with
 what it is adjusted for, gap or no gap.
@@ -37,6 +38,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fiac_survival.compare.paired_intervals import Spread
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile
 from fiac_survival.core.results import Result
@@ -126,7 +128,7 @@ def decompose(
     [['private: all to linked patients', 0.5, 0.5, 0.5],
      ['endpoint', 1.5, 1.0, 2.0], ['censoring', 2.5, 2.0, 3.0]]
     """
-    z = normal_quantile(level)
+    normal_quantile(level)
     names = list(steps)
     after = _check_steps(names, list(precedence))
     feasible = _feasible(names, after)
@@ -147,16 +149,17 @@ def decompose(
     def add(step: str, place: str, terms: Mapping[Any, Fraction], effects: list[float]) -> None:
         pool: dict[Any, tuple[float, pd.Series | None]] = {**runs, **ends}
         total = sum((c * Fraction(pool[key][0]) for key, c in terms.items()), Fraction(0))
-        error = _std_error([(float(c), pool[key][1]) for key, c in terms.items()])
+        spread = _spread([(float(c), pool[key][1]) for key, c in terms.items()])
         middle = float(total)
+        lower, upper = spread.interval(middle, level)
         rows.append(
             {
                 "step": step,
                 "place": place,
                 "contribution": middle,
-                "std_error": error,
-                "lower": middle - z * error,
-                "upper": middle + z * error,
+                "std_error": spread.std_error,
+                "lower": lower,
+                "upper": upper,
                 "smallest": min(effects),
                 "largest": max(effects),
             }
@@ -297,11 +300,11 @@ def _split(given: Estimate | None, where: frozenset[str] | str) -> tuple[float, 
     return float(number), series
 
 
-def _std_error(parts: list[tuple[float, pd.Series | None]]) -> float:
-    """Compute the standard error of a combination of estimates, from the influences of persons."""
+def _spread(parts: list[tuple[float, pd.Series | None]]) -> Spread:
+    """Find the spread of a combination of estimates, from the influences of persons."""
     given = [c * series for c, series in parts if series is not None]
     if not given:
-        return float("nan")
+        return Spread(std_error=float("nan"))
     sums = pd.concat(given)
     by_person = sums.groupby(sums.index, sort=False).sum().to_numpy(dtype=np.float64)
-    return float(np.sqrt(np.sum(by_person**2)))
+    return Spread.of(by_person)

@@ -22,7 +22,8 @@ seen more), or at the data cut-off, which counts as event-free the time in which
 missed (upward). Events after the cut-off, where there is one, do not count in either.
 
 All rungs are of the same patients, so that the standard error of a difference from the reference rung is
-:math:`\sqrt{\sum_i(\mathrm{IF}_i-\mathrm{IF}_i^{ref})^2}`.
+:math:`\sqrt{\sum_i(\mathrm{IF}_i-\mathrm{IF}_i^{ref})^2}`. Few of them differ, and
+intervals of differences allow for skewness (:mod:`fiac_survival.compare.paired_intervals`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fiac_survival.compare.effect import Effect, effect
+from fiac_survival.compare.paired_intervals import Spread
 from fiac_survival.core import columns
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, require_choice
@@ -216,7 +218,8 @@ def ladder(
     for (rule, end), (value, influence, _) in found.items():
         y = outcomes[rule, end]
         error = float(np.sqrt(np.sum(influence**2)))
-        gap, gap_error = value - zero, float(np.sqrt(np.sum((influence - zero_influence) ** 2)))
+        gap, spread = value - zero, Spread.of(influence - zero_influence)
+        low, high = spread.interval(gap, level)
         shown = [value, value - z * error, value + z * error]
         shown = [float(np.exp(v)) for v in shown] if log else shown
         rows.append(
@@ -230,9 +233,9 @@ def ladder(
                 "lower": shown[1],
                 "upper": shown[2],
                 "difference": gap,
-                "difference_std_error": gap_error,
-                "difference_lower": gap - z * gap_error,
-                "difference_upper": gap + z * gap_error,
+                "difference_std_error": spread.std_error,
+                "difference_lower": low,
+                "difference_upper": high,
             }
         )
     influences = {f"{rule}, {end}": found[rule, end][1] for rule, end in rungs}

@@ -7,10 +7,11 @@ Patient c moves the private curve by :math:`U_c^A(t)` and the public one by :mat
 .. math:: \widehat{SE}^2(t)=\sum_c\bigl(U_c^A(t)-U_c^B(t)\bigr)^2,
 
 which is far below :math:`V_A+V_B` where both sources see the same deaths: taking linked patients for
-strangers hides differences. Where few patients differ, quantiles are those of Student's t
-(:mod:`fiac_survival.compare.agreement`). The uniform band is :math:`\hat\Delta\pm q\,\widehat{SE}`
-with q the quantile of :math:`\max_t|\sum_c g_c(U_c^A-U_c^B)(t)|/\widehat{SE}(t)` over draws of
-independent standard normal :math:`g_c`, q wider by the same ratio of t to normal quantile.
+strangers hides differences. Intervals allow for the skewness that few patients bring, and for the few
+that determine the standard error (:mod:`fiac_survival.compare.paired_intervals`). The uniform band has
+their form, with q in the place of the normal quantile: the quantile of
+:math:`\max_t|\sum_c g_c(U_c^A-U_c^B)(t)|/\widehat{SE}(t)` over draws of independent standard normal
+:math:`g_c`.
 
 Source: Lin, Wei, Ying 1993 and Zhao et al. 2016 (multipliers); Murray 2001 (paired curves).
 """
@@ -23,10 +24,9 @@ from typing import Any, Literal, assert_never
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from fiac_survival.compare.agreement import degrees_of_freedom
 from fiac_survival.compare.effect import Effect
+from fiac_survival.compare.paired_intervals import Spread
 from fiac_survival.core import columns, seeds
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, require_choice, survival_interval
@@ -52,11 +52,12 @@ class PairedSurvival(Result):
     Attributes
     ----------
     table : DataFrame
-        time, private, private_lower, private_upper, public, public_lower, public_upper, difference
-        (private minus public), std_error, std_error_independent (as if the patients were different
-        ones), degrees_of_freedom, lower, upper, band_lower, band_upper.
+        time, private, private_lower, private_upper, private_n_risk, public, public_lower, public_upper,
+        public_n_risk, difference (private minus public), std_error, std_error_independent (as if the
+        patients were different ones), acceleration, degrees_of_freedom, lower, upper,
+        band_lower, band_upper.
     band_quantile : float
-        Half width of the band in standard errors; NaN if the curves are the same throughout.
+        Normal quantile of the band; NaN if the curves are the same throughout.
     linked_patients : int
         Patients in both sources.
     """
@@ -244,28 +245,28 @@ def paired_survival(
         influences.append(total)
     gap = curves[0] - curves[1]
     moved = influences[0] - influences[1]
-    error = np.sqrt(np.sum(moved**2, axis=0))
     alone = [np.sqrt(np.sum(one**2, axis=0)) for one in influences]
-    quantile = _band_quantile(moved, error, level, seed)
-    freedom = np.array([degrees_of_freedom(column) for column in moved.T])
+    spreads = [Spread.of(column) for column in moved.T]
     if not linked:
-        freedom[:] = np.inf
-    known = np.isfinite(freedom)
-    student = np.where(known, stdtrit(np.where(known, freedom, 1.0), 0.5 + level / 2.0), z)
-    width = (0.0 if np.isnan(quantile) else quantile) * error * student / z
-    data: dict[str, Floats] = {"time": at}
+        spreads = [Spread(std_error=s.std_error) for s in spreads]
+    error = np.array([s.std_error for s in spreads])
+    quantile = _band_quantile(moved, error, level, seed)
+    reach = 0.0 if np.isnan(quantile) else quantile
+    data: dict[str, Any] = {"time": at}
     for name, survival, own in zip(("private", "public"), curves, alone, strict=True):
         lower, upper = survival_interval(survival, own, level=level)
         data |= {name: survival, f"{name}_lower": lower, f"{name}_upper": upper}
+        data[f"{name}_n_risk"] = _at_risk(private if name == "private" else public, at)
     data |= {
         "difference": gap,
         "std_error": error,
         "std_error_independent": np.hypot(*alone),
-        "degrees_of_freedom": freedom,
-        "lower": gap - student * error,
-        "upper": gap + student * error,
-        "band_lower": gap - width,
-        "band_upper": gap + width,
+        "acceleration": np.array([s.acceleration for s in spreads]),
+        "degrees_of_freedom": np.array([s.degrees_of_freedom for s in spreads]),
+        "lower": gap + np.array([s.limit(-z) for s in spreads]),
+        "upper": gap + np.array([s.limit(z) for s in spreads]),
+        "band_lower": gap + np.array([s.limit(-reach) for s in spreads]),
+        "band_upper": gap + np.array([s.limit(reach) for s in spreads]),
     }
     return PairedSurvival(table=pd.DataFrame(data), band_quantile=quantile, linked_patients=linked)
 
@@ -308,6 +309,14 @@ def _curve(y: Outcome, at: Floats) -> tuple[Floats, Floats]:
     for k, moment in enumerate(at):
         influence[r.index, k] = survival_influence(s, r.first, r.last, r.event, float(moment))
     return survival, influence
+
+
+def _at_risk(y: Outcome, at: Floats) -> NDArray[np.int64]:
+    """Count who is at risk just before each time; at time 0, who enters there."""
+    gone = np.searchsorted(np.sort(y.time), at, side="left")
+    late = np.zeros(0) if y.entry is None else np.sort(y.entry[y.entry > 0])
+    to_come = late.size - np.searchsorted(late, at, side="left")
+    return np.asarray(len(y) - gone - to_come, dtype=np.int64)
 
 
 def _band_quantile(moved: Floats, error: Floats, level: float, seed: int) -> float:

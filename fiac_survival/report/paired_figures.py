@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fiac_survival.core.errors import DataError
 from fiac_survival.report.checks import checked
-from fiac_survival.report.sheet import new_sheet, wrapped
+from fiac_survival.report.sheet import Sheet, new_sheet, shortened, wrapped
 from fiac_survival.report.style import (
     BLACK,
     BLUE,
@@ -22,6 +23,7 @@ from fiac_survival.report.style import (
 
 PRIVATE, PUBLIC = (GREEN, "-"), (PURPLE, (0, (5, 1.5)))
 _CURVES = ["private", "private_lower", "private_upper", "public", "public_lower", "public_upper"]
+_AT_RISK = ["private_n_risk", "public_n_risk"]
 _GAP = ["difference", "lower", "upper", "band_lower", "band_upper"]
 
 
@@ -42,7 +44,8 @@ def paired_survival_figure(
     table : DataFrame
         panel, private_label, public_label, time, private, private_lower, private_upper, public,
         public_lower, public_upper, difference, lower, upper, band_lower, band_upper; optional margin,
-        drawn as lines. Step curves: rows at every time at which a curve jumps.
+        drawn as lines; optional private_n_risk and public_n_risk, written below (then rows exist at
+        every multiple of `tick`). Step curves: rows at every time at which a curve jumps.
     title, time_label, survival_label : str
         Texts.
     tick : float
@@ -58,19 +61,19 @@ def paired_survival_figure(
     Raises
     ------
     DataError
-        If a column is missing or a probability lies outside 0 to 1.
+        If a column is missing, a probability lies outside 0 to 1, or the numbers at risk lack a tick.
 
     Examples
     --------
     >>> import fiac_survival as fs
     >>> a = fs.Outcome(time=[3, 5, 8, 10], event=[1, 1, 0, 0])
     >>> b = fs.Outcome(time=[3, 6, 8, 10], event=[1, 1, 0, 0])
-    >>> table = fs.compare.paired_survival(a, b, times=[0, 3, 5, 6, 8]).table.assign(
+    >>> table = fs.compare.paired_survival(a, b, times=[0, 2, 3, 4, 5, 6, 8]).table.assign(
     ...     panel="Survival", private_label="Forms", public_label="Claims")
     >>> figure = fs.report.paired_survival_figure(
     ...     table, title="T", time_label="Months", survival_label="S", tick=2)
     >>> len(figure.axes)
-    2
+    3
     """
     table = checked(
         table,
@@ -79,6 +82,7 @@ def paired_survival_figure(
         shares=["private", "public"],
     )
     panels = list(dict.fromkeys(table["panel"]))
+    counted = set(_AT_RISK) <= set(table.columns)
     sheet = new_sheet(title, notes=[note])
     grid = sheet.figure.add_gridspec(
         2,
@@ -86,7 +90,7 @@ def paired_survival_figure(
         height_ratios=(1.75, 1.0),
         hspace=0.16,
         wspace=0.10,
-        **sheet.box(1.15, 0.3, above=0.45, below=0.75),
+        **sheet.box(1.15, 0.3, above=0.45, below=0.75 + (0.85 if counted else 0.0)),
     )
     reach = float(table[["band_lower", "band_upper", "lower", "upper"]].abs().max().max())
     if "margin" in table.columns:
@@ -100,7 +104,8 @@ def paired_survival_figure(
         _difference(below, part, reach)
         end = float(part["time"].max())
         above.set(xlim=(0, end), ylim=(0, 1.0))
-        above.set_xticks([j * tick for j in range(int(end // tick) + 1)])
+        ticks = [j * tick for j in range(int(end // tick) + 1)]
+        above.set_xticks(ticks)
         width = (SLIDE[0] - 1.6) / len(panels) * 0.92
         above.set_title(wrapped(str(panel), width, 16, bold=True), fontsize=16)
         above.tick_params(labelbottom=False, labelleft=k == 0)
@@ -109,7 +114,42 @@ def paired_survival_figure(
         if k == 0:
             above.set_ylabel(survival_label)
             below.set_ylabel("difference")
+        if counted:
+            _at_risk(sheet, below, part, ticks, named=k == 0)
     return sheet.figure
+
+
+def _at_risk(
+    sheet: Sheet, below: Axes, part: pd.DataFrame, ticks: list[float], *, named: bool
+) -> None:
+    """Write the numbers at risk below the axis label, a line for each source in its colour."""
+    rows = part.set_index("time")
+    missing = [t for t in ticks if t not in rows.index]
+    if missing:
+        raise DataError(
+            "numbers at risk need a row at every tick",
+            values={"panel": part["panel"].iloc[0], "tick": missing[0]},
+            remedy="ask paired_survival for these times too, or drop the columns of numbers at risk",
+        )
+    box = below.get_position()
+    bottom = (sheet.bottom + 0.1) / sheet.height
+    axes = sheet.figure.add_axes((box.x0, bottom, box.width, 0.78 / sheet.height), sharex=below)
+    axes.set_axis_off()
+    axes.set_ylim(3, 0)
+    left, end = axes.get_yaxis_transform(), float(part["time"].max())
+    if named:
+        axes.text(-0.025, 0.5, "At risk", transform=left, ha="right", va="center", fontsize=12.5)
+    for line, (name, (colour, _)) in enumerate((("private", PRIVATE), ("public", PUBLIC))):
+        label = str(part[f"{name}_label"].iloc[0])
+        if named:
+            axes.text(
+                -0.025, line + 1.5, shortened(label, 1.0, 12.5), transform=left, ha="right",
+                va="center", fontsize=12.5, color=colour, weight="bold",
+            )  # fmt: skip
+        for t in ticks:
+            n = int(rows[f"{name}_n_risk"].loc[t])
+            edge = "left" if t == ticks[0] else "right" if t == end else "center"
+            axes.text(t, line + 1.5, f"{n}", ha=edge, va="center", fontsize=12.5)
 
 
 def _pair(axes: Axes, part: pd.DataFrame) -> None:

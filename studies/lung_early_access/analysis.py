@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,29 @@ RULES = {
     "confirmed": "both, within 30 days",
 }
 REPLICATES = 2000
+# Points that were printed: event, group, months, share, patients of the curve where they were printed,
+# and the printed interval of the share.
+OS, PFS = "Alive", "Free of progression or death"
+PACIFIC_R: list[tuple[str, str, float, float, int | None, tuple[float, float] | None]] = [
+    (OS, "all", 36.0, 0.632, 1154, (0.603, 0.659)),
+    (OS, "PD-L1 positive", 36.0, 0.670, None, None),
+    (OS, "PD-L1 negative", 36.0, 0.544, None, None),
+    (OS, "concurrent", 36.0, 0.648, None, None),
+    (OS, "sequential", 36.0, 0.579, None, None),
+    (PFS, "all", 21.7, 0.5, 1399, None),
+    (PFS, "PD-L1 positive", 22.4, 0.5, None, None),
+    (PFS, "PD-L1 negative", 15.6, 0.5, None, None),
+    (PFS, "concurrent", 23.7, 0.5, None, None),
+    (PFS, "sequential", 19.3, 0.5, None, None),
+]
+PACIFIC_R_SOURCE = {OS: "ESMO Open 2024, 103464", PFS: "PubMed 36307040"}
+# The whole programme of 576 patients: Lung 2022, s00408-022-00511-8.
+WHOLE_PROGRAMME = {
+    "male": 0.729,
+    "stage_iiib": 0.523,
+    "pdl1_positive": 0.481,
+    "pdl1_unknown": 0.193,
+}
 Run = Callable[[frozenset[str]], tuple[float, pd.Series]]
 
 
@@ -71,6 +94,7 @@ def analyse(study: fs.study.StudyRun) -> None:
     contrast = bias(study, linked)
     packets(study, claims)
     beside_published(study, forms, linkage, linked, survival, durations, events, verdict)
+    external(study, forms)
     study.summary(in_words(linkage, survival, durations, verdict, contrast))
 
 
@@ -1283,6 +1307,118 @@ def beside_published(
         digits={"published": 3, "simulated": 3},
         note=f"In PACIFIC-R half had progressed or died at 21.7 months (19.1 to 24.5); among the simulated "
         f"forms at {median['quantile']:.1f} ({median['lower']:.1f} to {median['upper']:.1f}).",
+    )
+
+
+def external(study: fs.study.StudyRun, forms: Side) -> None:
+    """Hold the forms against curves that are known from their publication alone."""
+    about = study.protocol.further_outcome("external")
+    study.section("A source known from its publication", about.definition + ".")
+    table = forms.table
+    group = {
+        "all": np.ones(len(table), dtype=bool),
+        "PD-L1 positive": (table["pdl1"] == "positive").to_numpy(),
+        "PD-L1 negative": (table["pdl1"] == "negative").to_numpy(),
+        "concurrent": (table["sequential"] == 0).to_numpy(),
+        "sequential": (table["sequential"] == 1).to_numpy(),
+    }
+    weights = fs.compare.maic(table[list(WHOLE_PROGRAMME)].astype(float), WHOLE_PROGRAMME)
+    study.require_converged(weights)
+    outcomes = {OS: forms.outcome, PFS: progression_free(forms)}
+    rows: list[dict[str, Any]] = []
+    for event, who, month, share, n, printed in PACIFIC_R:
+        here = np.flatnonzero(group[who])
+        y = outcomes[event].take(here)
+        followed = month <= y.time.max()
+        own: dict[str, fs.compare.Effect | None] = {
+            "as they are": fs.compare.one_arm(y, measure="milestone", tau=month)
+            if followed
+            else None
+        }
+        if who == "all" and followed:
+            own["weighted to the whole programme"] = weighted_to(weights, y, month)
+        for method, found in own.items():
+            row: dict[str, Any] = {
+                "event": event,
+                "group": who,
+                "month": month,
+                "forms": method,
+                "published": share,
+                "published_lower": np.nan if printed is None else printed[0],
+                "published_upper": np.nan if printed is None else printed[1],
+                "estimate": np.nan if found is None else found.estimate,
+                "lower": np.nan if found is None else found.lower,
+                "upper": np.nan if found is None else found.upper,
+                "n_risk": int(np.sum(y.time >= month)),
+                "source": f"PACIFIC-R, {PACIFIC_R_SOURCE[event]}",
+            }
+            if n is not None and found is not None:
+                curve = fs.compare.reconstruct_curve([month], [share], [0], [n])
+                other = fs.compare.one_arm(curve.outcome, measure="milestone", tau=month)
+                held = fs.compare.agreement(found, other, margin=float(about.margin or 0.1))
+                low, high = held.interval()
+                row |= {
+                    "difference": held.difference,
+                    "difference_lower": low,
+                    "difference_upper": high,
+                    "smallest_margin": held.smallest_margin,
+                }
+            rows.append(row)
+    shown = ["published", "estimate", "lower", "upper"]
+    shown += ["difference", "difference_lower", "difference_upper"]
+    study.table(
+        "external",
+        pd.DataFrame(rows),
+        title="The simulated forms beside PACIFIC-R",
+        columns={
+            "group": "Patients",
+            "month": "Month",
+            "forms": "Forms",
+            "n_risk": "At risk",
+            "published": "PACIFIC-R",
+            "estimate": "Forms ",
+            "lower": "Lower",
+            "upper": "Upper",
+            "difference": "Difference",
+            "difference_lower": "Lower ",
+            "difference_upper": "Upper ",
+        },
+        digits=dict.fromkeys(shown, 3) | {"month": 1},
+        group_by="event",
+        note="A share is missing where nobody is followed so long. Subgroups were printed without their "
+        "numbers of patients, so that their differences have no interval. Weights: effective size "
+        f"{weights.ess:.0f} of {len(table)} forms.",
+    )
+    whole = [r for r in rows if "difference" in r and r["forms"] == "as they are"]
+    study.prose(
+        "Differences from PACIFIC-R, in points of per cent: "
+        + "; ".join(
+            f"{r['event'].lower()} at {r['month']:g} months {100 * r['difference']:+.1f} "
+            f"({100 * r['difference_lower']:+.1f} to {100 * r['difference_upper']:+.1f})"
+            for r in whole
+        )
+        + ". A simulation is held against other patients here: the numbers show how such a comparison is "
+        "made, and say nothing about either."
+    )
+
+
+def weighted_to(
+    weights: fs.compare.MatchingAdjusted, y: fs.Outcome, month: float
+) -> fs.compare.Effect:
+    """Estimate with matching-adjusted weights, the uncertainty of the weights in it."""
+    found = fs.compare.one_arm(y, measure="milestone", tau=month, weights=weights.weights)
+    moved = found.influence + weights.correction(found.influence)
+    error = float(np.sqrt(np.sum(moved**2)))
+    low, high = fs.core.intervals.survival_interval(
+        np.array([found.estimate]), np.array([error]), level=found.level
+    )
+    return replace(
+        found,
+        influence=moved,
+        std_error=error,
+        lower=float(low[0]),
+        upper=float(high[0]),
+        weight_variance="estimated",
     )
 
 

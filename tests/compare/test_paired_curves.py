@@ -122,29 +122,46 @@ def test_refusals():
         fs.compare.one_arm(a, measure="median", tau=5.0)  # type: ignore[arg-type]
 
 
-def test_few_patients_that_differ_are_few_degrees_of_freedom():
+def test_few_patients_that_differ_skew_the_difference():
     a, b = pair(7)
     ids = np.arange(len(a))
     arms = [fs.compare.one_arm(y, measure="rmst", tau=20.0) for y in (a, b)]
     held = fs.compare.agreement(*arms, margin=1.0, patient_private=ids, patient_public=ids)
     moved = arms[0].influence - arms[1].influence
-    share = moved**2 / np.sum(moved**2)
-    assert held.degrees_of_freedom == pytest.approx(2.0 / (np.sum(share**2) - 1.0 / len(a)))
-    assert held.degrees_of_freedom < 100.0
-    from scipy import stats
-
+    assert held.acceleration == pytest.approx(np.sum(moved**3) / np.sum(moved**2) ** 1.5 / 6.0)
+    assert held.acceleration > 0.02
     low, high = held.interval()
-    expected = stats.t.interval(0.95, held.degrees_of_freedom, held.difference, held.std_error)
-    assert (low, high) == pytest.approx(expected)
-    sides = [
-        stats.t.cdf((held.difference - 1.0) / held.std_error, held.degrees_of_freedom),
-        stats.t.sf((held.difference + 1.0) / held.std_error, held.degrees_of_freedom),
-    ]
-    assert held.p_equivalence == pytest.approx(max(sides))
+    assert high - held.difference > held.difference - low
+    # The test rejects at the level of the interval that ends at the margin.
+    for margin in (0.3, 0.5):
+        found = fs.compare.agreement(*arms, margin=margin, patient_private=ids, patient_public=ids)
+        low, high = found.interval(1.0 - 2.0 * found.p_equivalence)
+        assert max(-low, high) == pytest.approx(margin)
     # Equivalence is a 90 % interval within the smallest margin.
     low, high = held.interval(0.90)
     assert max(-low, high) == pytest.approx(held.smallest_margin)
+    found = fs.compare.paired_survival(a, b, times=[10.0, 20.0]).table.iloc[1]
+    arms = [fs.compare.one_arm(y, measure="milestone", tau=20.0) for y in (a, b)]
+    held = fs.compare.agreement(*arms, margin=1.0, patient_private=ids, patient_public=ids)
+    assert found["acceleration"] == pytest.approx(held.acceleration)
+    assert (found["lower"], found["upper"]) == pytest.approx(held.interval())
     strangers = fs.compare.agreement(*arms, margin=1.0)
-    assert np.isinf(strangers.degrees_of_freedom)
+    assert strangers.acceleration == 0.0
     low, high = strangers.interval()
     assert high - low == pytest.approx(2 * 1.959964 * strangers.std_error, rel=1e-6)
+
+
+def test_where_all_say_the_same_there_is_no_standard_error():
+    a, _ = pair(2)
+    ids = np.arange(len(a))
+    arm = fs.compare.one_arm(a, measure="rmst", tau=20.0)
+    with pytest.raises(DataError, match="some linked patient must differ"):
+        fs.compare.agreement(arm, arm, margin=1.0, patient_private=ids, patient_public=ids)
+
+
+def test_numbers_at_risk():
+    a = fs.Outcome([3, 5, 5, 8], [1, 1, 0, 0], entry=[0, 0, 4, 2])
+    b = fs.Outcome([3, 5, 6, 8], [1, 1, 0, 0])
+    found = fs.compare.paired_survival(a, b, times=[0, 2, 3, 4, 5, 6]).table
+    assert found["private_n_risk"].tolist() == [2, 2, 3, 2, 3, 1]
+    assert found["public_n_risk"].tolist() == [4, 4, 4, 3, 3, 2]

@@ -36,6 +36,20 @@ def test_curves_stand_above_their_difference():
     assert below.get_xlim() == above.get_xlim()
 
 
+def test_numbers_at_risk_stand_below():
+    table, options = TABLES["paired_survival"]
+    counted = table.assign(private_n_risk=[90, 60, 30] * 2, public_n_risk=[91, 61, 31] * 2)
+    figure = draw("paired_survival", counted, options, simulated=False)
+    numbers = [axes for axes in figure.axes if not axes.axison]
+    assert len(numbers) == 2
+    first = ["At risk", "Forms", "90", "60", "30", "Claims", "91", "61", "31"]
+    assert [t.get_text() for t in numbers[0].texts] == first
+    assert [t.get_text() for t in numbers[1].texts] == first[2:5] + first[6:]
+    assert numbers[0].get_xlim() == figure.axes[0].get_xlim()
+    with pytest.raises(DataError, match="row at every tick"):
+        draw("paired_survival", counted, options | {"tick": 2.0}, simulated=False)
+
+
 def test_patients_and_events_are_counted():
     figure = drawn("ascertainment")
     words = texts(figure)

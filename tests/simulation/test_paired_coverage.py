@@ -18,7 +18,8 @@ from fiac_survival.compare.effect import Effect
 N, TAU, RATE = 300, 24.0, 0.0143
 UNREPORTED, LATE, DELAY, LOST = 0.02, 0.3, 2.0, 0.08
 COVERAGE, LEVEL = 2000, 4000
-# Half width of a 99 % interval of a coverage near 95 %: what so many replicates can tell.
+# Half width of a 99 % interval of a coverage near 95 %: what so many replicates can tell. The seeds are
+# fixed, so that the bounds below hold or do not.
 NOISE = 2.576 * (0.05 * 0.95 / COVERAGE) ** 0.5
 Point = tuple[float, np.ndarray]
 
@@ -91,6 +92,7 @@ def test_the_twin_is_what_the_package_computes():
 @pytest.mark.slow
 @pytest.mark.parametrize("unreported", [0.02, 0.06])
 def test_paired_intervals_cover_and_those_of_strangers_are_too_wide(unreported):
+    """Found: survival 95.4 and 96.5 %, restricted mean 93.6 and 95.8 %; normal quantiles 90 to 94 %."""
     grid = (np.arange(24000) + 0.5) / 24000 * TAU
     at = np.array([TAU])
     truth = {
@@ -115,23 +117,27 @@ def test_paired_intervals_cover_and_those_of_strangers_are_too_wide(unreported):
                     both.std_error,
                     np.hypot(effects[0].std_error, effects[1].std_error),
                     abs(error) <= 1.959964 * both.std_error,
+                    truth[measure] < low,
+                    truth[measure] > high,
                 )
             )
     for measure, found in rows.items():
-        error, covered, paired, strangers, normal = np.array(found, dtype=np.float64).T
+        error, covered, paired, strangers, normal, under, over = np.array(found, dtype=np.float64).T
         print(
             f"{measure}, unreported {unreported}: coverage {covered.mean():.4f} (normal quantiles "
-            f"{normal.mean():.4f}), sd {error.std(ddof=1):.5f}, paired SE {paired.mean():.5f}, "
+            f"{normal.mean():.4f}), misses {under.mean():.4f} below, {over.mean():.4f} above, "
+            f"sd {error.std(ddof=1):.5f}, paired SE {paired.mean():.5f}, "
             f"independent SE {strangers.mean():.5f}"
         )
-        assert 0.93 - NOISE <= covered.mean() <= 0.97 + NOISE
-        assert covered.mean() >= normal.mean()
+        assert 0.93 <= covered.mean() <= 0.97
+        assert covered.mean() > normal.mean() + NOISE
         assert paired.mean() == pytest.approx(error.std(ddof=1), rel=0.07)
         assert strangers.mean() > 2.0 * error.std(ddof=1)
 
 
 @pytest.mark.slow
 def test_paired_hazard_ratios():
+    """Found: 94.4 %."""
     # Both sources err alike, so that their hazard ratios have the same limit.
     rng = np.random.default_rng(20261123)
     ids, rows = np.arange(N), []
@@ -149,13 +155,16 @@ def test_paired_hazard_ratios():
         f"log hazard ratio: coverage {covered.mean():.4f}, sd {error.std(ddof=1):.5f}, "
         f"paired SE {paired.mean():.5f}, independent SE {independent.mean():.5f}"
     )
-    assert 0.93 - NOISE <= covered.mean() <= 0.97 + NOISE
+    assert 0.93 <= covered.mean() <= 0.97
     assert independent.mean() > 1.5 * error.std(ddof=1)
 
 
 @pytest.mark.slow
 def test_equivalence_at_the_margin_is_found_as_often_as_it_may():
-    """A true difference of just the margin: sources that are called equivalent are errors."""
+    """A true difference of just the margin: sources that are called equivalent are errors.
+
+    Found: 3.9 %, with normal quantiles 7.2 %.
+    """
     margin = 0.05
     survival = float(np.exp(-RATE * TAU))
     delay = (np.arange(400) + 0.5) / 400 * DELAY
@@ -164,14 +173,16 @@ def test_equivalence_at_the_margin_is_found_as_often_as_it_may():
     unreported = (survival + margin - known) / (1.0 - known)
     assert true_curve(np.array([TAU]), unreported)[0] - survival == pytest.approx(margin)
     rng = np.random.default_rng(20261124)
-    ids, errors = np.arange(N), 0
+    ids, errors, normal = np.arange(N), 0, 0
     for _ in range(LEVEL):
         effects = [as_effect(twin(y)[0], "milestone") for y in pair(rng, unreported)]
         found = fs.compare.agreement(
             *effects, margin=margin, patient_private=ids, patient_public=ids
         )
         errors += found.equivalent
-    print(f"type I error at the margin: {errors / LEVEL:.4f}")
-    # Above the nominal 5 %: with few patients that differ, a small difference comes with a small
-    # standard error. docs/bias.md says so.
-    assert 0.04 <= errors / LEVEL <= 0.08
+        normal += abs(found.difference) + 1.644854 * found.std_error < margin
+    print(
+        f"type I error at the margin: {errors / LEVEL:.4f}, normal quantiles {normal / LEVEL:.4f}"
+    )
+    assert 0.03 <= errors / LEVEL <= 0.058
+    assert normal / LEVEL > 0.065
