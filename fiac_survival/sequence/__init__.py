@@ -12,8 +12,10 @@ from fiac_survival.sequence.kernel_draws import KernelDraws
 from fiac_survival.sequence.kernel_estimation import KernelEstimate, estimate_kernels
 from fiac_survival.sequence.microsimulation import Microsimulation
 from fiac_survival.sequence.model import SequenceModel
+from fiac_survival.sequence.network_effects import network_effects
 from fiac_survival.sequence.pareto import ParetoSet
 from fiac_survival.sequence.policies import PolicyValue, occupation, policy_value
+from fiac_survival.sequence.policy_transfer import transferred
 from fiac_survival.sequence.policy_trees import PolicyTree, policy_tree
 from fiac_survival.sequence.recommendation import Recommendation, recommend
 from fiac_survival.sequence.relative_effects import RelativeEffects
@@ -34,6 +36,7 @@ from fiac_survival.sequence.state_distances import (
     StateDistances,
     state_sequence_distances,
 )
+from fiac_survival.sequence.state_values import state_survival, state_values
 from fiac_survival.sequence.uncertain import Uncertainty, uncertainty, values_of
 
 __all__ = [
@@ -68,6 +71,7 @@ __all__ = [
     "evaluate",
     "examples",
     "l1_radius",
+    "network_effects",
     "occupation",
     "parse_formulary",
     "policy_tree",
@@ -78,6 +82,9 @@ __all__ = [
     "robust_policy",
     "split_report",
     "state_sequence_distances",
+    "state_survival",
+    "state_values",
+    "transferred",
     "uncertainty",
     "values_of",
 ]
