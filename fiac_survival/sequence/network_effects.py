@@ -128,10 +128,15 @@ def network_effects(file: str | Path, *, level: float = 0.95) -> RelativeEffects
         raise DataError(
             "the file of relative effects must exist and be readable", values={"file": path.name}
         ) from cause
-    except (tomllib.TOMLDecodeError, ValidationError) as cause:
+    except ValidationError as cause:
         raise DataError(
             "the file of relative effects must follow its format",
-            values={"file": path.name, "first problem": str(cause).splitlines()[-2:][0].strip()},
+            values={"file": path.name, "problem": cause.errors()[0]["msg"]},
+        ) from cause
+    except tomllib.TOMLDecodeError as cause:
+        raise DataError(
+            "the file of relative effects must follow its format",
+            values={"file": path.name, "problem": str(cause)},
         ) from cause
     ratio = {(c.setting, c.category): c for c in found.categories}
     z = normal_quantile(level)
