@@ -192,10 +192,8 @@ def test_a_small_version_runs(tmp_path):
     path = tmp_path / "studies/myeloma_sequences/analysis.py"
     text = path.read_text(encoding="utf-8")
     for old, new in (
-        ("PEOPLE = 15_000", "PEOPLE = 8_000"),
+        ("PEOPLE = 15_000", "PEOPLE = 12_000"),
         ("CALIBRATED = 100_000", "CALIBRATED = 8_000"),
-        ("SHAPED = 3_000", "SHAPED = 2_000"),
-        ("min_ess=5.0)\n            best[", "min_ess=2.0)\n            best["),
         ("DRAWS = 30", "DRAWS = 2"),
         ("SPLITS = 3", "SPLITS = 1"),
         ("min_ess=10.0,\n", "min_ess=2.0,\n"),
