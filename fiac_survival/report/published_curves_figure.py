@@ -72,7 +72,7 @@ def published_curves_figure(
     --------
     >>> import fiac_survival as fs
     >>> table = fs.simulate.myeloma_curves(fs.simulate.myeloma_lines(500, seed=1))
-    >>> figure = fs.report.published_curves_figure(table, title="Simulated and published")
+    >>> figure = published_curves_figure(table, title="Simulated and published")
     >>> len(figure.axes)
     4
     """

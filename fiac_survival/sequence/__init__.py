@@ -36,7 +36,7 @@ from fiac_survival.sequence.state_distances import (
     StateDistances,
     state_sequence_distances,
 )
-from fiac_survival.sequence.state_values import state_survival, state_values
+from fiac_survival.sequence.state_tables import state_survival, state_values
 from fiac_survival.sequence.uncertain import Uncertainty, uncertainty, values_of
 
 __all__ = [
