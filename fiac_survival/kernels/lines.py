@@ -5,6 +5,10 @@ regimen of its own), and regimens are joined into **lines**. What cuts and what 
 the numbers, the masks hold sets of drugs, bit d for drug d. Days are whole; a record covers the days from
 its start to its end, both included, and the days without treatment between two records are
 ``start - end - 1``.
+
+A new drug begins a regimen on its day: all records of that day belong to it, in whatever order the drugs
+are numbered. A record that began before, and goes on for longer than the window, is of a drug that is kept:
+the drug belongs to the new regimen too. What ends within the window is left over from the old one.
 """
 
 from __future__ import annotations
@@ -104,6 +108,7 @@ def _drop(
     active: Bools,
     mask: int,
     last: Ints,
+    kept: Ints,
 ) -> int:
     """Day on which drugs were given up, if record j shows that one was; else NEVER."""
     cut = NEVER
@@ -121,7 +126,7 @@ def _drop(
     for d in range(last.size):
         if not (mask >> d) & 1:
             continue
-        covered, goes_on = NEVER, False
+        covered, goes_on = kept[d], False
         for i in range(lo, hi):
             if not active[i] or drug[i] != d:
                 continue
@@ -130,6 +135,7 @@ def _drop(
             else:
                 goes_on = start[i] - covered - 1 <= rule[GAP]
                 break
+        goes_on |= covered - limit > rule[WINDOW]
         if covered != NEVER and not goes_on:
             out = max(out, min(covered, limit))
     return out
@@ -152,6 +158,7 @@ def _regimens(
 ) -> int:
     """Cut the records lo .. hi-1 into regimens, written from place lo on; how many."""
     last = np.empty(role.size, dtype=np.int64)
+    kept = np.empty(role.size, dtype=np.int64)
     n, i = 0, lo
     while i < hi:
         if not active[i]:
@@ -166,8 +173,16 @@ def _regimens(
             n += 1
             i += 1
             continue
-        last[:] = NEVER
         mask, reach, following = 0, end[i], hi
+        kept[:] = NEVER
+        for k in range(lo, i):
+            d = drug[k]
+            if active[k] and role[d] == DRUG and end[k] - start[i] > rule[WINDOW]:
+                mask |= 1 << d
+                kept[d] = max(kept[d], end[k])
+                reach = max(reach, end[k])
+        last[:] = kept
+        day, reach_before = start[i], reach
         for j in range(i, hi):
             if not active[j]:
                 continue
@@ -175,8 +190,10 @@ def _regimens(
             if role[d] != DRUG or start[j] - reach - 1 > rule[GAP]:
                 following = j
                 break
+            if start[j] > day:
+                day, reach_before = start[j], reach
             if rule[DROP]:
-                cut = _drop(i, j, hi, start, end, drug, rule, active, mask, last)
+                cut = _drop(i, j, hi, start, end, drug, rule, active, mask, last, kept)
                 if cut != NEVER:
                     reach = cut
                     for k in range(i, j + 1):
@@ -185,7 +202,9 @@ def _regimens(
                             break
                     break
             if not (mask >> d) & 1 and start[j] - start[i] > rule[WINDOW]:
-                following = j
+                following, reach = j, reach_before
+                while start[following - 1] == day:
+                    following -= 1
                 break
             mask |= 1 << d
             last[d] = max(last[d], end[j])

@@ -27,6 +27,7 @@ from fiac_survival.report.paired_figures import bland_altman_figure, paired_surv
 from fiac_survival.report.pathway_tables import pathway_flows, simulated_lines
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.published_curves_figure import published_curves_figure
 from fiac_survival.report.residual_figure import residual_figure
 from fiac_survival.report.sequence_index_figure import sequence_index_figure
 from fiac_survival.report.stacked_figure import stacked_probability_figure
@@ -65,6 +66,7 @@ __all__ = [
     "policy_map_figure",
     "policy_tree_figure",
     "probability_best_figure",
+    "published_curves_figure",
     "published_figure",
     "regret_figure",
     "residual_figure",

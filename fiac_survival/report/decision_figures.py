@@ -260,12 +260,14 @@ def tornado_figure(
         span = max(float(abs(values).max()), 1e-9)
         for y, value in enumerate(values):
             side = 1 if value >= 0 else -1
-            text = f"{value:+.2f}" if name == "change" else f"{value:.2f}"
+            text = (
+                f"{value:+.2f}" if name == "change" and abs(value) >= 0.005 else f"{abs(value):.2f}"
+            )
             axes.text(
                 value + side * 0.03 * span, y, text.replace("-", "\u2212"), va="center",
                 ha="left" if side > 0 else "right", fontsize=LETTERS,
             )  # fmt: skip
-        low = min(0.0, float(values.min())) - (0.35 * span if values.min() < 0 else 0.0)
+        low = min(0.0, float(values.min())) - (0.5 * span if values.min() < 0 else 0.0)
         axes.set_xlim(low, max(0.0, float(values.max())) + 0.35 * span)
         axes.axvline(0.0, color="black", linewidth=1.2)
         axes.set_ylim(len(values) - 0.5, -0.5)

@@ -35,6 +35,7 @@ from fiac_survival.report.linkage_figures import linkage_flow_figure, minimum_da
 from fiac_survival.report.paired_figures import bland_altman_figure, paired_survival_figure
 from fiac_survival.report.policy_map_figure import policy_map_figure
 from fiac_survival.report.policy_tree_figure import policy_tree_figure
+from fiac_survival.report.published_curves_figure import published_curves_figure
 from fiac_survival.report.residual_figure import residual_figure
 from fiac_survival.report.sequence_index_figure import sequence_index_figure
 from fiac_survival.report.stacked_figure import stacked_probability_figure
@@ -67,6 +68,7 @@ DRAWINGS: Mapping[str, Callable[..., Figure]] = {
     "policy_tree": policy_tree_figure,
     "probability_best": probability_best_figure,
     "published": published_figure,
+    "published_curves": published_curves_figure,
     "regret": regret_figure,
     "residuals": residual_figure,
     "sequence_index": sequence_index_figure,

@@ -14,6 +14,7 @@ from fiac_survival.sequence.microsimulation import Microsimulation
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.pareto import ParetoSet
 from fiac_survival.sequence.policies import PolicyValue, occupation, policy_value
+from fiac_survival.sequence.policy_transfer import transferred
 from fiac_survival.sequence.policy_trees import PolicyTree, policy_tree
 from fiac_survival.sequence.recommendation import Recommendation, recommend
 from fiac_survival.sequence.relative_effects import RelativeEffects
@@ -34,6 +35,7 @@ from fiac_survival.sequence.state_distances import (
     StateDistances,
     state_sequence_distances,
 )
+from fiac_survival.sequence.state_tables import state_survival, state_values
 from fiac_survival.sequence.uncertain import Uncertainty, uncertainty, values_of
 
 __all__ = [
@@ -78,6 +80,9 @@ __all__ = [
     "robust_policy",
     "split_report",
     "state_sequence_distances",
+    "state_survival",
+    "state_values",
+    "transferred",
     "uncertainty",
     "values_of",
 ]

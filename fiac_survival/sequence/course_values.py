@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import SupportError
-from fiac_survival.sequence.histories import DEATH, NEXT, Histories
+from fiac_survival.sequence.histories import Histories
 from fiac_survival.sequence.kernel_fitting import Estimator, Fit, to_kernels
+from fiac_survival.sequence.lines_table import DEATH, NEXT
 from fiac_survival.sequence.policy_rules import PolicyRule, State
 from fiac_survival.sequence.step_counts import at_risk_of
 

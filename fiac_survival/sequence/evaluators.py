@@ -18,9 +18,10 @@ from fiac_survival.core.intervals import (
 )
 from fiac_survival.core.seeds import stream
 from fiac_survival.sequence.course_values import ElapsedKernels, Kernels, StateKernels
-from fiac_survival.sequence.histories import DEATH, Histories
+from fiac_survival.sequence.histories import Histories
 from fiac_survival.sequence.indication import RegimenModel
 from fiac_survival.sequence.kernel_fitting import Estimator
+from fiac_survival.sequence.lines_table import DEATH
 from fiac_survival.sequence.observed_care import (
     Censoring,
     Observation,
@@ -129,6 +130,12 @@ class Evaluator:
                 "frequencies take no confounders",
                 values={"propensity": propensity, "confounders": ", ".join(confounders)},
                 remedy='pass propensity="model"',
+            )
+        if h.overlap_counts == "refractory":
+            raise DataError(
+                "policies are evaluated without refractory classes",
+                values={"overlap_counts": h.overlap_counts},
+                remedy="read the lines without refractory=",
             )
         self.h, self.seed, self.folds = h, seed, folds
         self.outcome, self.propensity = outcome, propensity

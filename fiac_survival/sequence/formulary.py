@@ -28,6 +28,7 @@ from fiac_survival.sequence.formulary_parts import (
 
 if TYPE_CHECKING:
     from fiac_survival.sequence.model import SequenceModel
+    from fiac_survival.sequence.parts import OverlapCounts
 
 Floats = NDArray[np.float64]
 
@@ -306,6 +307,8 @@ class Formulary(Part):
         supported: Any = None,
         on_treatment: Floats | None = None,
         simulated: bool | None = None,
+        next_refractory: Any = None,
+        overlap_counts: OverlapCounts = "exposed",
     ) -> SequenceModel:
         """Make the sequence model with these kernels.
 
@@ -321,6 +324,8 @@ class Formulary(Part):
             As in :meth:`economics`.
         simulated : bool, optional
             Whether the kernels come from simulated data; what the formulary says by default.
+        next_refractory, overlap_counts
+            As :class:`~fiac_survival.sequence.SequenceModel` takes them.
 
         Returns
         -------
@@ -349,5 +354,7 @@ class Formulary(Part):
             constraints=Constraints(rules.class_once, rules.forbidden_after, rules.regimen_once),
             simulated=self.simulated if simulated is None else simulated,
             supported=supported,
+            next_refractory=next_refractory,
+            overlap_counts=overlap_counts,
             **self.economics(on_treatment),
         )

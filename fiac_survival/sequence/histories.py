@@ -17,17 +17,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fiac_survival.core.columns import numeric
-from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice
 from fiac_survival.sequence.formulary import Formulary
+from fiac_survival.sequence.lines_table import (
+    CENSORED,
+    DEATH,
+    NEXT,
+    checked_table,
+    endings,
+    refuse,
+)
+from fiac_survival.sequence.parts import OverlapCounts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Unit = Literal["days", "months", "steps"]
-CENSORED, NEXT, DEATH = 0, 1, 2
-REASONS = ("switch", "death", "censored", "planned stop")
 DAYS_PER_MONTH = 30.4375
-NEEDED = ("person", "line", "regimen", "ttnt", "end_reason")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,10 @@ class Histories:
         Step in which the line ended, or whole steps of follow-up if it was censored.
     ending : (n,) int64
         0 censored, 1 next line, 2 death.
+    progressed : (n,) bool
+        Whether the regimen's classes are refractory after the line; without such a column nowhere.
+    overlap_counts : {"exposed", "refractory"}
+        What the overlap level counts.
     previous : (n,) int64
         Steps of the line before, 0 in line 1.
     salvage_steps, salvage_ending, salvage_group : (N,) int64
@@ -77,6 +86,8 @@ class Histories:
     salvage_ending: Ints
     salvage_group: Ints
     covariates: pd.DataFrame
+    progressed: NDArray[np.bool_]
+    overlap_counts: OverlapCounts = "exposed"
 
     @property
     def n_persons(self) -> int:
@@ -124,6 +135,7 @@ class Histories:
                 "steps",
                 "ending",
                 "previous",
+                "progressed",
             )
         }
         person = (np.cumsum(persons) - 1)[self.person[rows]]
@@ -136,6 +148,7 @@ class Histories:
             salvage_ending=self.salvage_ending[persons],
             salvage_group=self.salvage_group[persons],
             covariates=self.covariates.loc[rows].reset_index(drop=True),
+            overlap_counts=self.overlap_counts,
             **by_row,
         )
 
@@ -148,6 +161,7 @@ def read_histories(
     columns: Mapping[str, str] | None = None,
     covariates: Sequence[str] = (),
     other: str | None = None,
+    refractory: str | None = None,
 ) -> Histories:
     """Put a table of lines of therapy on the model's grid.
 
@@ -169,6 +183,9 @@ def read_histories(
         Further columns to keep, as at the line's start; none may be missing.
     other : str, optional
         Regimen of the formulary that stands for those it does not have.
+    refractory : str, optional
+        Column that says whether a line ended by progression on treatment: its classes are then refractory,
+        and the overlap level counts refractory classes instead of all that were given.
 
     Returns
     -------
@@ -193,11 +210,12 @@ def read_histories(
     ([3, 4], [0, 3], [0, 1])
     """
     require_choice(unit, Unit, "unit")
-    table = _table(lines, formulary, columns or {}, covariates, other)
+    keep = [*covariates, *([] if refractory is None else [refractory])]
+    table = checked_table(lines, formulary, columns or {}, keep, other)
     months = {"days": 1.0 / DAYS_PER_MONTH, "months": 1.0, "steps": formulary.step_months}[unit]
     time = numeric(table["ttnt"], "ttnt") * months / formulary.step_months
     bad = ~np.isfinite(time) | (time < 0)
-    _refuse(table, bad, "ttnt must be a time, not negative", "ttnt", "correct or drop the patient")
+    refuse(table, bad, "ttnt must be a time, not negative", "ttnt", "correct or drop the patient")
     codes, persons = pd.factorize(table["person"])
     person = codes.astype(np.int64)
     n_rows = len(table)
@@ -205,135 +223,31 @@ def read_histories(
     is_last = np.r_[is_first[1:], True]
     number = table["line"].to_numpy()
     expected = np.arange(n_rows) - np.flatnonzero(is_first)[person] + 1
-    _refuse(
+    refuse(
         table,
         number != expected,
         "lines must be counted 1, 2, ... without gaps for each patient",
         "line",
         "one row a line; see fs.cohort.lines_of_therapy",
     )
-    ending = _endings(table, is_last, number, formulary.lines)
+    ending = endings(table, is_last, number, formulary.lines)
+    progressed = np.zeros(n_rows, dtype=np.bool_)
+    if refractory is not None:
+        unclear = ~table[refractory].isin([0, 1]).to_numpy()
+        refuse(table, unclear, f"{refractory} must be true or false", refractory, "fill it")
+        progressed = table[refractory].to_numpy(dtype=np.bool_)
     return _on_grid(
-        table, formulary, person, np.asarray(persons), time, ending, is_first, covariates
-    )
-
-
-def _table(
-    lines: pd.DataFrame,
-    formulary: Formulary,
-    columns: Mapping[str, str],
-    covariates: Sequence[str],
-    other: str | None,
-) -> pd.DataFrame:
-    if not isinstance(lines, pd.DataFrame):
-        raise DataError(
-            "the table of lines must be a pandas DataFrame",
-            values={"type": f"{type(lines).__module__}.{type(lines).__name__}"},
-            remedy="convert it, as by .to_pandas()",
-        )
-    renamed = [n for n, given in columns.items() if given in lines and n in lines]
-    table = lines.drop(columns=[n for n in renamed if n not in columns.values()])
-    table = table.rename(columns={given: name for name, given in columns.items()})
-    table = table.reset_index(drop=True)
-    needed = [*NEEDED, *covariates]
-    if "group" not in table and len(formulary.groups) > 1:
-        needed.append("group")
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise DataError(
-            "the table of lines must have its columns",
-            values={"missing": ", ".join(missing)},
-            remedy="pass columns={name: your name}",
-        )
-    if table.empty:
-        raise DataError("the table of lines must have rows", values={"rows": 0})
-    if "group" not in table:
-        table = table.assign(group=formulary.groups[0])
-    for name in needed:
-        empty = table[name].isna().to_numpy()
-        _refuse(table, empty, f"{name} must not be missing", name, "impute or drop before")
-    table = table.sort_values(["person", "line"], kind="stable")  # the index says where rows stood
-    recorded = {name: r.name for r in formulary.regimens for name in r.records}
-    if recorded:
-        table["regimen"] = table["regimen"].replace(recorded)
-    if other is not None:
-        if other not in formulary.regimen_names:
-            raise DataError("other must be a regimen of the formulary", values={"other": other})
-        known = table["regimen"].isin(formulary.regimen_names)
-        table["regimen"] = table["regimen"].where(known, other)
-    for name, known_names in (
-        ("regimen", formulary.regimen_names),
-        ("group", formulary.groups),
-        ("end_reason", REASONS),
-    ):
-        unknown = ~table[name].isin(list(known_names)).to_numpy()
-        if name == "regimen" and formulary.observed_care is not None:
-            unknown |= (table[name] == known_names[formulary.observed_care]).to_numpy()
-        remedy = (
-            'map it, or pass other="..."'
-            if name == "regimen"
-            else "known: " + ", ".join(known_names)
-        )
-        _refuse(table, unknown, f"{name} must be one of the known names", name, remedy)
-    several = table.groupby("person", sort=False)["group"].transform("nunique").to_numpy() > 1
-    _refuse(
         table,
-        several,
-        "group must be the patient's at the start of line 1",
-        "group",
-        "what is learnt later belongs into group_updates",
+        formulary,
+        person,
+        np.asarray(persons),
+        time,
+        ending,
+        is_first,
+        covariates,
+        progressed,
+        "exposed" if refractory is None else "refractory",
     )
-    return table
-
-
-def _refuse(
-    table: pd.DataFrame, bad: NDArray[np.bool_], rule: str, column: str, remedy: str
-) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            rule,
-            count=int(bad.sum()),
-            row=int(table.index[row]),
-            values={"person": table["person"].iloc[row], column: table[column].iloc[row]},
-            remedy=remedy,
-        )
-
-
-def _endings(table: pd.DataFrame, is_last: NDArray[np.bool_], number: Any, n_lines: int) -> Ints:
-    reason = table["end_reason"].to_numpy()
-    _refuse(
-        table,
-        ~is_last & np.isin(reason, ("death", "censored")),
-        "a line before the last must end by switch or planned stop",
-        "end_reason",
-        "nothing follows death or the end of follow-up",
-    )
-    _refuse(
-        table,
-        is_last & (reason == "switch") & (number < n_lines),
-        "a line that ends by switch must be followed by the next line",
-        "end_reason",
-        'add the next line, or end it by "censored"',
-    )
-    ending = np.where(reason == "death", DEATH, CENSORED)
-    # A switch that nothing follows, after the model's last line, ends follow-up.
-    ending[~is_last | ((reason == "switch") & (number <= n_lines))] = NEXT
-    stopped = is_last & (reason == "planned stop")
-    if stopped.any():
-        if "died" not in table:
-            raise DataError(
-                "after a planned stop the end of follow-up must be known",
-                count=int(stopped.sum()),
-                values={"person": table["person"].to_numpy()[stopped][0]},
-                remedy="add a column died: whether the patient died at ttnt",
-            )
-        unclear = stopped & ~table["died"].isin([0, 1]).to_numpy()
-        _refuse(
-            table, unclear, "died must be true or false after a planned stop", "died", "fill it"
-        )
-        ending[stopped] = np.where(table["died"].to_numpy()[stopped] == 1, DEATH, CENSORED)
-    return ending.astype(np.int64)
 
 
 def _on_grid(
@@ -345,6 +259,8 @@ def _on_grid(
     ending: Ints,
     is_first: NDArray[np.bool_],
     covariates: Sequence[str],
+    progressed: NDArray[np.bool_],
+    overlap_counts: OverlapCounts,
 ) -> Histories:
     n_rows = len(table)
     regimens = {name: i for i, name in enumerate(formulary.regimen_names)}
@@ -353,7 +269,7 @@ def _on_grid(
     group: Ints = np.asarray(first_group.to_numpy(), dtype=np.int64)
     masks, after, n_steps = formulary.masks, formulary.group_after, formulary.n_steps
     start, steps = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int64)
-    exposed = np.zeros(n_rows, dtype=np.int64)
+    exposed, resistant = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int64)
     elapsed_end = pd.Series(time).groupby(person, sort=False).cumsum().to_numpy()
     number = table["line"].to_numpy(np.int64) - 1
     for line in range(int(number.max()) + 1):
@@ -362,6 +278,8 @@ def _on_grid(
             before = rows - 1
             start[rows] = start[before] + steps[before]
             exposed[rows] = exposed[before] | masks[regimen[before]]
+            met = np.where(progressed[before], masks[regimen[before]], 0)
+            resistant[rows] = resistant[before] | met
             group[rows] = group[before]
             if after is not None and line <= formulary.lines:
                 ended = np.minimum(steps[before], n_steps) - 1
@@ -372,8 +290,9 @@ def _on_grid(
         steps[rows] = np.where(
             event, np.maximum(at_end - start[rows], 1), np.maximum(whole - start[rows], 0)
         )
+    counted = exposed if overlap_counts == "exposed" else resistant
     level = np.array(
-        [formulary.level(int(a), int(e)) for a, e in zip(regimen, exposed, strict=True)],
+        [formulary.level(int(a), int(e)) for a, e in zip(regimen, counted, strict=True)],
         dtype=np.int64,
     )
     previous = np.zeros(n_rows, dtype=np.int64)
@@ -413,4 +332,6 @@ def _on_grid(
         salvage_ending=salvage_ending,
         salvage_group=salvage_group,
         covariates=table.iloc[keep][list(covariates)].reset_index(drop=True),
+        progressed=progressed[keep],
+        overlap_counts=overlap_counts,
     )

@@ -12,7 +12,8 @@ from scipy.special import ndtr
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import normal_quantile, survival_interval
 from fiac_survival.core.threads import single_threaded_blas
-from fiac_survival.sequence.histories import DEATH, Histories
+from fiac_survival.sequence.histories import Histories
+from fiac_survival.sequence.lines_table import DEATH
 from fiac_survival.sequence.multinomial import fit_multinomial, probabilities
 from fiac_survival.sequence.solution import NOTE
 from fiac_survival.sequence.step_counts import at_risk_of, weighted_counts
@@ -63,10 +64,12 @@ def markov_check(estimate: KernelEstimate, level: float = 0.95) -> pd.DataFrame:
     code = np.where(ended, h.ending[row], 0)
     # Person-steps with the same cell, step and previous length have one design row.
     key = np.column_stack([h.line, h.regimen, h.group, h.level, h.previous])[row]
-    cells, of_row = np.unique(np.column_stack([key, step]), axis=0, return_inverse=True)
-    counts = np.zeros((len(cells), 3))
+    columns = [*key.T, step]
+    sizes = tuple(int(column.max()) + 1 for column in columns)
+    packed, of_row = np.unique(np.ravel_multi_index(columns, sizes), return_inverse=True)
+    counts = np.zeros((packed.size, 3))
     np.add.at(counts, (of_row.ravel(), code), 1.0)
-    line, regimen, group, over, previous, at = cells.T
+    line, regimen, group, over, previous, at = np.unravel_index(packed, sizes)
     x = design.matrix(line, regimen, group, over, at)
     doubling = np.log2(np.maximum(previous, 1).astype(np.float64))
     extra = np.zeros((len(x), h.formulary.lines - 1))
@@ -118,8 +121,19 @@ def calibration(estimate: KernelEstimate, level: float = 0.95) -> pd.DataFrame:
     -------
     DataFrame
         outcome, line, month, observed, lower, upper, predicted, at_risk.
+
+    Raises
+    ------
+    DataError
+        If the overlap counts refractory classes.
     """
     h, f = estimate.histories, estimate.formulary
+    if h.overlap_counts == "refractory":
+        raise DataError(
+            "predictions are compared without refractory classes",
+            values={"overlap_counts": h.overlap_counts},
+            remedy="estimate the kernels without refractory=",
+        )
     rows = []
     alive_after = _survival_of_observed_care(estimate)
     for line in range(f.lines):

@@ -30,6 +30,7 @@ from fiac_survival.sequence.kernel_design import DEVIATIONS, Deviation
 from fiac_survival.sequence.kernel_fitting import Estimator, Fit, Form
 from fiac_survival.sequence.lines_door import as_histories
 from fiac_survival.sequence.model import SequenceModel
+from fiac_survival.sequence.refractory import refractory_share
 from fiac_survival.sequence.relative_effects import RelativeEffects
 from fiac_survival.sequence.solution import NOTE
 from fiac_survival.sequence.support import SUPPORT_COLUMNS, effective_support, support_table
@@ -130,7 +131,10 @@ class KernelEstimate(Result):
                 ),
             ),
         )
-        out = f.allowed[..., None] & ~supported & f.levels_that_occur()[:, :, None, :]
+        occurs = f.levels_that_occur()
+        if self.histories.overlap_counts == "refractory":  # as many classes, or fewer
+            occurs = np.logical_or.accumulate(occurs[..., ::-1], axis=-1)[..., ::-1]
+        out = f.allowed[..., None] & ~supported & occurs[:, :, None, :]
         excluded = self.table.loc[out.ravel(), list(SUPPORT_COLUMNS)].assign(reason=reason[out])
         return supported, excluded.reset_index(drop=True)
 
@@ -171,12 +175,15 @@ class KernelEstimate(Result):
         onward, death = self.fit.next_prob, self.fit.death_prob
         if effects is not None:
             onward, death, supported = effects.apply(self.formulary, onward, death, supported)
+        counts = self.histories.overlap_counts
         return self.formulary.model(
             onward,
             death,
             self.fit.salvage_death,
             supported=supported,
             simulated=self.simulated,
+            next_refractory=refractory_share(self.histories) if counts == "refractory" else None,
+            overlap_counts=counts,
         )
 
     def _require_followed_salvage(self) -> None:
@@ -281,6 +288,7 @@ def estimate_kernels(
     salvage_death: Any = None,
     unit: Unit = "days",
     other: str | None = None,
+    refractory: str | None = None,
     simulated: bool = False,
 ) -> KernelEstimate:
     """Estimate the kernels of a sequence model from lines of therapy.
@@ -311,8 +319,10 @@ def estimate_kernels(
         Salvage kernel, if not to be estimated.
     unit : {"days", "months", "steps"}, default "days"
         Unit of ttnt.
-    other : str, optional
-        As in :func:`read_histories`.
+    other, refractory : str, optional
+        As in :func:`read_histories`. With `refractory`, the model's states hold the refractory classes
+        beside those given, and each regimen leaves its classes refractory as often as observed
+        (:func:`~fiac_survival.sequence.refractory.refractory_share`).
     simulated : bool, default False
         Whether the lines are simulated; results then say so.
 
@@ -341,7 +351,9 @@ def estimate_kernels(
     require_choice(form, Form, "form")
     for each in deviations:
         require_choice(each, Deviation, "deviations")
-    h = as_histories(lines, formulary, unit=unit, covariates=confounders, other=other)
+    h = as_histories(
+        lines, formulary, unit=unit, covariates=confounders, other=other, refractory=refractory
+    )
     if knots < 2 or not 0 < pooling_sd < np.inf:
         raise DataError(
             "knots must be at least 2 and pooling_sd positive",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError
 from fiac_survival.sequence.cell_likelihood import CellLikelihood
-from fiac_survival.sequence.histories import DEATH, NEXT, Histories
+from fiac_survival.sequence.histories import Histories
 from fiac_survival.sequence.indication import RegimenModel, indication_weights
 from fiac_survival.sequence.kernel_design import (
     DEVIATIONS,
@@ -20,6 +20,7 @@ from fiac_survival.sequence.kernel_design import (
     make_design,
     spline_or_line,
 )
+from fiac_survival.sequence.lines_table import DEATH, NEXT
 from fiac_survival.sequence.multinomial import (
     MultinomialFit,
     fit_multinomial,

@@ -18,6 +18,7 @@ def as_histories(
     unit: Unit,
     covariates: Sequence[str],
     other: str | None = None,
+    refractory: str | None = None,
 ) -> Histories:
     """Read a table of lines, or take histories as they are.
 
@@ -27,7 +28,7 @@ def as_histories(
         Table as :func:`read_histories` takes it, or what it made of one.
     formulary : Formulary or None
         Needed with a table.
-    unit, covariates, other
+    unit, covariates, other, refractory
         As in :func:`read_histories`; they are those of the table.
 
     Returns
@@ -46,4 +47,6 @@ def as_histories(
         raise DataError(
             "a table of lines needs a formulary", remedy="pass formulary=; see read_formulary"
         )
-    return read_histories(lines, formulary, unit=unit, covariates=covariates, other=other)
+    return read_histories(
+        lines, formulary, unit=unit, covariates=covariates, other=other, refractory=refractory
+    )

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import SupportError
-from fiac_survival.sequence.histories import CENSORED, Histories
+from fiac_survival.sequence.histories import Histories
 from fiac_survival.sequence.indication import RegimenModel, numeric_covariates
 from fiac_survival.sequence.kernel_design import spline_or_line
+from fiac_survival.sequence.lines_table import CENSORED
 from fiac_survival.sequence.multinomial import fit_multinomial, probabilities
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from fiac_survival.core.errors import SupportError
 from fiac_survival.core.seeds import stream
 from fiac_survival.sequence.course_values import Kernels, Plan
 from fiac_survival.sequence.evaluators import Evaluator, WeightedCurve
-from fiac_survival.sequence.histories import DEATH, NEXT
+from fiac_survival.sequence.lines_table import DEATH, NEXT
 from fiac_survival.sequence.observed_care import regimen_probability
 from fiac_survival.sequence.policy_rules import PolicyRule, State, row_states
 from fiac_survival.sequence.step_counts import weighted_counts

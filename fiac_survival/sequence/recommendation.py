@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.results import Result
 from fiac_survival.kernels.sequences import convolve
-from fiac_survival.sequence.histories import DEATH
+from fiac_survival.sequence.lines_table import DEATH
 from fiac_survival.sequence.model import SequenceModel
 from fiac_survival.sequence.solution import NOTE, Solution
 

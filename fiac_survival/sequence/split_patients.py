@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from fiac_survival.sequence.evaluation import evaluate
 from fiac_survival.sequence.fixed import ARROW
 from fiac_survival.sequence.formulary import Formulary
 from fiac_survival.sequence.histories import Histories, Unit
+from fiac_survival.sequence.kernel_design import DEVIATIONS, Deviation
 from fiac_survival.sequence.kernel_estimation import estimate_kernels
 from fiac_survival.sequence.kernel_fitting import Form
 from fiac_survival.sequence.lines_door import as_histories
@@ -35,9 +36,12 @@ class SplitReport(Result):
         value on held-out patients with its interval, that of the care observed, and their difference.
     splits : DataFrame
         split, fold, group sequences chosen, promised, reported, std_error, observed.
+    policies : list of Solution
+        The policy chosen in each row of `splits`.
     """
 
     splits: pd.DataFrame
+    policies: list[Solution] = field(repr=False)
     simulated: bool
     note: str = NOTE
 
@@ -49,9 +53,12 @@ def split_report(
     confounders: Sequence[str] = (),
     folds: int = 2,
     repeats: int = 5,
+    nuisance_folds: int = 5,
     form: Form = "spline",
     min_ess: float | None = 20.0,
     min_events: float = 5.0,
+    together: Mapping[str, str] | None = None,
+    deviations: Sequence[Deviation] = DEVIATIONS,
     level: float = 0.95,
     seed: int = 0,
     unit: Unit = "days",
@@ -74,8 +81,14 @@ def split_report(
         Folds of each split.
     repeats : int, default 5
         Splits.
+    nuisance_folds : int, default 5
+        Folds of cross-fitting within the held-out patients.
     min_ess, min_events : float
         Support that a regimen needs to be chosen.
+    together : mapping of str to str, optional
+        As in :meth:`KernelEstimate.supported`.
+    deviations : sequence of str
+        As in :func:`estimate_kernels`.
     level : float, default 0.95
         Confidence level.
     seed : int, default 0
@@ -115,6 +128,7 @@ def split_report(
     share = np.bincount(h.group[h.first], minlength=len(h.formulary.groups)) / h.n_persons
     groups = [g for g, s in zip(h.formulary.groups, share, strict=True) if s > 0]
     rows: list[dict[str, Any]] = []
+    policies = []
     for split in range(repeats):
         order = stream(seed, "split", split).permutation(h.n_persons)
         fold = np.empty(h.n_persons, dtype=np.int64)
@@ -122,9 +136,13 @@ def split_report(
         for k in range(folds):
             inside = fold == k
             kernels = estimate_kernels(
-                h.subset(~inside), confounders=confounders, form=form, salvage_death=salvage_death
+                h.subset(~inside),
+                confounders=confounders,
+                form=form,
+                salvage_death=salvage_death,
+                deviations=deviations,
             )
-            model = kernels.model(min_ess=min_ess, min_events=min_events)
+            model = kernels.model(min_ess=min_ess, min_events=min_events, together=together)
             solution = model.solve()
             promised = sum(
                 s * solution.value(g)
@@ -136,11 +154,13 @@ def split_report(
                 solution,
                 methods=("dr",),
                 confounders=confounders,
+                folds=nuisance_folds,
                 seed=seed,
                 level=level,
                 salvage_death=salvage_death,
                 **options,
             )
+            policies.append(solution)
             chosen = [_best_sequence(model, solution, g) for g in groups]
             apart = found.contrast("optimal policy", "observed care")
             rows.append(
@@ -163,6 +183,7 @@ def split_report(
     return SplitReport(
         table=_medians(splits, folds, level),
         splits=splits,
+        policies=policies,
         simulated=simulated or h.formulary.simulated,
     )
 

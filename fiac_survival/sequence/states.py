@@ -267,8 +267,21 @@ def build_states(model: ModelParts) -> StateSpace:
     )
 
 
-def _parts(space: StateSpace, code: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """Split codes into exposed, refractory, last regimen (-1 for none) and used regimens."""
+def state_parts(space: StateSpace, code: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Split codes of states.
+
+    Parameters
+    ----------
+    space : StateSpace
+        Whose codes they are.
+    code : (n,) int64
+        Codes.
+
+    Returns
+    -------
+    exposed, refractory, last, used : (n,) int64
+        Bitmasks of classes; last regimen, -1 for none; bitmask of regimens.
+    """
     classes = (1 << space.n_classes) - 1
     exposed, rest = code & classes, code >> space.n_classes
     refractory = np.zeros_like(code)
@@ -285,7 +298,7 @@ def _expand(
 ) -> tuple[LineStates, Ints, NDArray[np.bool_]]:
     """Describe a line's states, and find those of the next."""
     n, n_regimens = code.size, len(model.regimens)
-    exposed, refractory, last, used = _parts(space, code)
+    exposed, refractory, last, used = state_parts(space, code)
     once = model.class_mask(model.constraints.class_once)
     after_pairs = {
         (model.regimens.index(a), model.regimens.index(b))

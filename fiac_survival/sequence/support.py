@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fiac_survival.core.errors import DataError
-from fiac_survival.sequence.histories import DEATH, NEXT, Histories
+from fiac_survival.sequence.histories import Histories
 from fiac_survival.sequence.kernel_fitting import Cells
+from fiac_survival.sequence.lines_table import DEATH, NEXT
 
 Floats = NDArray[np.float64]
 SUPPORT_COLUMNS = (

@@ -1,6 +1,6 @@
 """Simulated sources with a known truth. Everything that comes from here is marked as simulated."""
 
-from fiac_survival.simulate.calibration import myeloma_calibration
+from fiac_survival.simulate.calibration import myeloma_calibration, myeloma_curves
 from fiac_survival.simulate.claims import SimulatedClaims, myeloma_claims
 from fiac_survival.simulate.lung import LungEarlyAccess, LungTruth, lung_early_access
 from fiac_survival.simulate.lung_claims import LungClaims
@@ -30,6 +30,7 @@ __all__ = [
     "lung_early_access",
     "myeloma_calibration",
     "myeloma_claims",
+    "myeloma_curves",
     "myeloma_lines",
     "myeloma_truth",
     "omop_tables",

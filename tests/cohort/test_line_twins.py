@@ -32,7 +32,9 @@ DAY_ZERO = np.datetime64("2020-01-01")
 
 histories = st.lists(
     st.lists(
-        st.tuples(st.integers(0, 60), st.sampled_from([0, 0, 6, 27, 60]), st.sampled_from(SOME)),
+        st.tuples(
+            st.integers(0, 60), st.sampled_from([0, 0, 6, 27, 60, 223]), st.sampled_from(SOME)
+        ),
         min_size=1,
         max_size=18,
     ),

@@ -130,6 +130,47 @@ def test_classes_codes_and_covered_days():
     assert row["ttnt"] == 45
 
 
+def spans(*records):
+    rows = [(0, day(first), day(last), drug) for drug, first, last in records]
+    return pd.DataFrame(rows, columns=["person", "date", "end", "drug"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("lenalidomide", "daratumumab"), ("daratumumab", "lenalidomide")]
+)
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_a_drug_dispensed_on_the_day_a_new_one_begins_belongs_to_the_new_line(rules, old, new):
+    """Whichever comes first in the drug table; the long record leaves no second chance."""
+    exposures = spans((old, 0, 223), (old, 224, 447), (new, 224, 447))
+    found = fs.cohort.lines_of_therapy(exposures, rules).table
+    assert found["regimen"].tolist() == [old, "daratumumab+lenalidomide"]
+    assert (found["start"] - ZERO).dt.days.tolist() == [0, 224]
+    assert found["gap"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_a_record_that_goes_on_through_a_new_drugs_window_is_of_a_drug_that_is_kept(rules):
+    """As the same days in records of four weeks say."""
+    months = [("lenalidomide", d, d + 27) for d in range(0, 448, 28)]
+    weeks = [("daratumumab", d, d + 27) for d in range(200, 448, 28)]
+    short = fs.cohort.lines_of_therapy(spans(*months, *weeks), rules).table
+    long = spans(("lenalidomide", 0, 447), ("daratumumab", 200, 447))
+    found = fs.cohort.lines_of_therapy(long, rules).table
+    assert found["regimen"].tolist() == ["lenalidomide", "daratumumab+lenalidomide"]
+    columns = ["line", "regimen", "start", "end_reason", "gap"]
+    pd.testing.assert_frame_equal(found[columns], short[columns])
+
+
+@pytest.mark.parametrize("rules", ["imwg", "gap60", "gap90", "gap180"])
+def test_what_is_left_of_the_old_drug_is_not_kept(rules):
+    exposures = spans(("bortezomib", 0, 230), ("carfilzomib", 200, 400))
+    found = fs.cohort.lines_of_therapy(exposures, rules).table
+    assert found["regimen"].tolist() == ["bortezomib", "carfilzomib"]
+    one_more = spans(("bortezomib", 0, 231), ("carfilzomib", 200, 400))
+    found = fs.cohort.lines_of_therapy(one_more, rules).table
+    assert found["regimen"].tolist() == ["bortezomib", "bortezomib+carfilzomib"]
+
+
 def test_unknown_drugs_and_late_records_are_left_out_on_request():
     exposures = pd.DataFrame(
         {

@@ -71,21 +71,24 @@ def counted(records, rules, role):
 
 
 def cut(records, rules, role):
-    regimens = []
+    regimens, every = [], records
     while records:
         start, _, name = records[0]
         if role[name] != "drug":
             regimens.append(Regimen(role[name], start, records[0][1], {name}))
             records = records[1:]
             continue
-        regimen, records = first_regimen(records, rules, role)
+        regimen, records = first_regimen(records, every, rules, role)
         regimens.append(regimen)
     return regimens
 
 
-def first_regimen(records, rules, role):
+def first_regimen(records, every, rules, role):
     start = records[0][0]
-    taken = []
+    before = every[: len(every) - len(records)]
+    # Records that began before and go on for longer than the window: drugs that are kept.
+    kept = [r for r in before if role[r[2]] == "drug" and r[1] > start + rules.window_days]
+    taken = list(kept)
     stop = None
     for i, (day, _, name) in enumerate(records):
         if role[name] != "drug":
@@ -100,12 +103,13 @@ def first_regimen(records, rules, role):
             covered = {n: max(e for _, e, m in taken if m == n) for n in names}
             gone = [e for e in covered.values() if day - e - 1 > rules.gap_days]
             if gone:
-                given_up = day_given_up(min(gone), names, records, rules)
+                given_up = day_given_up(min(gone), names, kept + records, rules)
                 rest = [r for r in records if r[0] > given_up]
                 end = max(start, min(given_up, rest[0][0] - 1))
                 return Regimen("drug", start, end, names), rest
         if name not in names and day - start > rules.window_days:
-            stop = i
+            stop = min(k for k, r in enumerate(records) if r[0] == day)
+            taken = [r for r in taken if r[0] < day]
             break
         taken.append(records[i])
     reach = max(end for _, end, _ in taken)
@@ -124,6 +128,8 @@ def day_given_up(first, names, records, rules):
         if until is None:
             continue
         later = [s for s, _ in mine if s > limit]
+        if until > limit + rules.window_days:
+            continue
         if not later or later[0] - until - 1 > rules.gap_days:
             days.append(min(until, limit))
     return max(days)

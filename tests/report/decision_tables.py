@@ -39,4 +39,19 @@ DECISION_TABLES: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
         ),
         {"title": "T"},
     ),
+    "published_curves": (
+        pd.DataFrame(
+            {
+                "panel": ["p"] * 4 + ["q"] * 3,
+                "series": ["a", "a", "b", "a", "a", "a", "a"],
+                "kind": ["curve", "curve", "curve", "target", "curve", "curve", "context"],
+                "month": [0, 24, 0, 20, 0, 36, 30],
+                "survival": [1.0, 0.4, 1.0, 0.5, 1.0, 0.6, 0.5],
+                "lower": [1.0, 0.3, 1.0, None, 1.0, 0.5, None],
+                "upper": [1.0, 0.5, 1.0, None, 1.0, 0.7, None],
+                "n_risk": [90, 40, 50, None, 90, 50, None],
+            }
+        ),
+        {"title": "T"},
+    ),
 }

@@ -19,9 +19,26 @@ def found():
 def test_calibration():
     """Pathways, survival by line and single regimens: every figure is met within 10 %."""
     table = fs.simulate.myeloma_calibration(fs.simulate.myeloma_lines(200_000, seed=1))
-    assert len(table) == 17
-    assert table["within_10_percent"].all(), table[~table["within_10_percent"]]
+    targets = table[table["kind"] == "target"]
+    assert len(targets) == 23
+    assert targets["within_10_percent"].all(), targets[~targets["within_10_percent"]]
     assert table["source"].str.len().min() > 10
+    assert table["simulated"].notna().all()
+
+
+def test_curves_come_down_to_one_half_at_the_medians_of_the_calibration(found):
+    curves = fs.simulate.myeloma_curves(found)
+    table = fs.simulate.myeloma_calibration(found).set_index("figure")["simulated"]
+    for panel, series, name in (
+        ("Survival, by line", "Line 4", "median survival from line 4, months"),
+        ("Time to next treatment, line 1, by regimen", "Rd",
+         "median time to next treatment, Rd in line 1, months"),
+    ):  # fmt: skip
+        curve = curves[(curves["panel"] == panel) & (curves["series"] == series)]
+        curve = curve[curve["kind"] == "curve"]
+        below = curve.loc[curve["survival"] <= 0.5, "month"].iloc[0]
+        median = table[name]
+        assert below - 1 <= (median if np.isscalar(median) else median.iloc[0]) <= below
 
 
 def test_blocks_do_not_depend_on_the_number_of_patients():

@@ -95,20 +95,94 @@ def test_survival_falls_and_bounds_the_value():
         assert 6 * s[1:].sum() - 1e-6 <= value[state] <= 6 * s[:-1].sum() + 1e-6
 
 
-def test_a_policy_put_into_its_own_model_keeps_its_value(analysis, truth):
+def test_a_policy_put_into_its_own_model_keeps_its_value(truth):
     solution = truth.solve()
-    value = fs.sequence.policy_value(truth, analysis.transferred(solution, truth))
+    same = fs.sequence.transferred(solution.actions, truth, truth)
+    value = fs.sequence.policy_value(truth, same)
     for group in ("fit, high risk", "transplant, standard risk"):
         assert value.of_group(truth.group_index(group)) == pytest.approx(
             solution.value(group), rel=1e-12
         )
 
 
-def test_relative_effects_are_ratios_to_the_reference(analysis):
-    table = analysis.relative_effects().table.set_index(["line", "regimen"])
+def test_relative_effects_are_ratios_to_the_reference():
+    table = released("relative_effects").set_index(["line", "regimen"])
     assert table.loc[(2, "DVd"), "hazard_ratio_next"] == pytest.approx(0.640 / 1.310)
     assert table.loc[(1, "DRd"), "hazard_ratio_death"] == pytest.approx(0.872 / 0.949)
     assert table["source"].str.contains("meta-analysis").all()
+
+
+def test_targets_are_met_and_context_is_told_apart():
+    table = released("calibration")
+    target = table["kind"] == "target"
+    assert (table.loc[target, "relative_error"].abs() <= 0.10).all()
+    assert (~target).sum() >= 10
+    assert table["study_patients"].notna().all()
+
+
+def test_lines_and_recommendation_do_not_depend_on_the_shape_of_the_files():
+    files = released("shapes").set_index("shape")
+    assert files["lines_as_canonical"].all()
+    assert files.loc["SNDS", "lines"] == files.loc["OMOP", "lines"] > 5_000
+    best = released("shapes_recommended")
+    assert (best["snds"] == best["omop"]).all()
+    assert (best["difference"] == 0).all()
+
+
+def test_what_was_promised_on_one_half_is_held_against_the_other():
+    report = released("split_report").set_index("quantity")
+    splits = released("splits")
+    held = report.loc["held out"]
+    assert held["lower"] < splits["true_months"].mean() < held["upper"]
+    by_split = splits.groupby("split")["reported"].mean()
+    assert held["months"] == pytest.approx(by_split.median())
+    assert report.loc["held out - observed care", "lower"] > 0
+    top = released("realised").query("profile == 'all' and analysis == 'true optimum'")
+    assert (splits["true_months"] < top["months"].iloc[0]).all()
+
+
+def test_the_state_is_nearly_sufficient():
+    found = released("markov_check")
+    assert set(found["line"]) == {2, 3, 4}
+    assert found["odds_ratio"].between(0.85, 1.15).all()
+
+
+def test_every_choice_is_tried_and_its_sequences_told(truth):
+    table = released("sensitivity")
+    assert set(table["factor"]) == {
+        "Main analysis",
+        "Line rule",
+        "Horizon",
+        "Refractory after",
+        "Never given twice",
+        "Support",
+        "Confounding",
+        "External effects",
+        "Robust policy",
+    }
+    refused = table["refused"].notna()
+    assert table.loc[~refused, ["promised", "change", "true_loss"]].notna().all().all()
+    assert (table.loc[~refused, "true_loss"] >= 0).all()
+    sequences = released("sensitivity_sequences")
+    tried = table[~refused & (table["factor"] != "Robust policy")]
+    assert len(sequences) == 6 * len(tried)
+    same = (~sequences["changed"]).groupby([sequences["factor"], sequences["choice"]]).sum()
+    for row in tried.itertuples():
+        assert same[row.factor, row.choice] == row.same_sequence
+    for row in sequences.iloc[::7].itertuples():
+        value = truth.value_of(tuple(row.sequence.split(" \u2192 ")), row.profile)
+        assert value == pytest.approx(row.true_months, rel=1e-9)
+    changed = released("sensitivity_changed")
+    assert len(changed) == sequences.loc[sequences["factor"] != "Main analysis", "changed"].sum()
+
+
+def test_the_robust_policy_is_safe_at_a_price():
+    table = released("robust")
+    assert (table["worst_case"] < table["value"]).all()
+    assert (table["price"] >= -1e-9).all()
+    np.testing.assert_allclose(table["optimal"] - table["value"], table["price"], atol=1e-7)
+    optimal = released("adaptivity").query("analysis == 'weighted'").set_index("profile")["optimal"]
+    np.testing.assert_allclose(table["optimal"], optimal.loc[table["group"]], rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -117,7 +191,13 @@ def test_a_small_version_runs(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("results"))
     path = tmp_path / "studies/myeloma_sequences/analysis.py"
     text = path.read_text(encoding="utf-8")
-    for old, new in (("PEOPLE = 15_000", "PEOPLE = 8_000"), ("DRAWS = 30", "DRAWS = 2")):
+    for old, new in (
+        ("PEOPLE = 15_000", "PEOPLE = 12_000"),
+        ("CALIBRATED = 100_000", "CALIBRATED = 8_000"),
+        ("DRAWS = 30", "DRAWS = 2"),
+        ("SPLITS = 3", "SPLITS = 1"),
+        ("min_ess=10.0,\n", "min_ess=2.0,\n"),
+    ):
         assert old in text
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
