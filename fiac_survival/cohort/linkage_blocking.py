@@ -25,6 +25,7 @@ from fiac_survival.core.errors import DataError
 
 MOST_KEYS = 5
 TRAINING_PAIRS = 3_000_000
+TRAINING_PAIRS_A_RECORD = 5  # in files so large that this is more
 _WEIGHTS = {0: 10.0, 1: 1.0, 2: 0.1}
 Rule = tuple[str, ...]
 
@@ -75,12 +76,13 @@ def choose_rules(
     names = [k for k in keys.names if any(k in used for used in comparisons.values())]
     total = keys.n[0] * keys.n[1]
     counts: dict[Rule, int] = {(): total}
-    if total > min(max_pairs, TRAINING_PAIRS):
+    budget = max(TRAINING_PAIRS, TRAINING_PAIRS_A_RECORD * sum(keys.n))
+    if total > min(max_pairs, budget):
         for size in range(1, min(MOST_KEYS, len(names)) + 1):
             for rule in itertools.combinations(names, size):
                 counts[rule] = keys.pairs(rule)
     candidates: list[Rule] = [()] if total <= max_pairs else _candidates(names, counts, max_pairs)
-    training = _training(counts, comparisons)
+    training = _training(counts, comparisons, budget)
     rows = [
         {
             "purpose": purpose,
@@ -125,7 +127,9 @@ def _candidates(names: list[str], counts: Mapping[Rule, int], max_pairs: int) ->
     return [rule for rule in chosen if not any(set(o) < set(rule) for o in chosen)]
 
 
-def _training(counts: Mapping[Rule, int], comparisons: Mapping[str, Sequence[str]]) -> list[Rule]:
+def _training(
+    counts: Mapping[Rule, int], comparisons: Mapping[str, Sequence[str]], budget: int
+) -> list[Rule]:
     """Choose for every comparison the loosest rule that leaves it free, within the budget."""
     out: list[Rule] = []
     for name, used in comparisons.items():
@@ -134,12 +138,12 @@ def _training(counts: Mapping[Rule, int], comparisons: Mapping[str, Sequence[str
         fit = [
             (_locked(rule, comparisons), -pairs, rule)
             for rule, pairs in counts.items()
-            if 0 < pairs <= TRAINING_PAIRS and not set(rule) & set(used)
+            if 0 < pairs <= budget and not set(rule) & set(used)
         ]
         if not fit:
             raise DataError(
                 "every comparison must be estimable on pairs not chosen for agreeing on it",
-                values={"comparison": name, "pairs at most": TRAINING_PAIRS},
+                values={"comparison": name, "pairs at most": budget},
                 remedy="pass further keys: those left do not narrow the pairs enough",
             )
         out.append(min(fit)[2])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -246,3 +248,19 @@ def test_posterior_is_bayes():
     np.testing.assert_allclose(p, ratio / total, rtol=1e-9)
     np.testing.assert_allclose(share, (0.5 + p.sum()) / 4, rtol=1e-9)
     np.testing.assert_allclose(2.0**odds, ratio / (1 - share), rtol=1e-9)
+
+
+def test_large_files_may_train_on_more_pairs():
+    """A rule of four million pairs is too many for small files and few for large ones."""
+    rules = {("a",): 4_000_000, ("b",): 4_000_000, ("a", "b"): 10, ("a", "c"): 10, ("b", "c"): 10}
+
+    def keys(n: int) -> Any:
+        return SimpleNamespace(
+            names=("a", "b", "c"), n=(n, n), pairs=lambda rule: rules.get(rule, 10**9)
+        )
+
+    compared = {name: [name] for name in "abc"}
+    with pytest.raises(DataError, match="keys that are compared while others select the pairs"):
+        choose_rules(keys(100_000), compared, max_pairs=5_000_000)
+    found = choose_rules(keys(1_000_000), compared, max_pairs=5_000_000)
+    assert found.training == [("b",), ("a",)]
