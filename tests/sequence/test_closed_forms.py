@@ -208,6 +208,7 @@ def pairs_of(model, group):
     return np.array(reward), q, np.array(state), np.array(action), names
 
 
+@pytest.mark.xdist_group("quantecon")  # see test_benchmarks
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_tunnel_state_decision_process(seed):
     quantecon = pytest.importorskip("quantecon")
