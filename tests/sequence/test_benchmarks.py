@@ -37,7 +37,7 @@ def test_plain_loops(small, line_solver):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
-# One process alone: QuantEcon compiles and caches when it is imported, and two at once end in an abort.
+# One process alone: QuantEcon compiles and caches when it is imported; two at once may abort.
 @pytest.mark.xdist_group("quantecon")
 @pytest.mark.parametrize("group", [0, 1])
 def test_libraries_for_decision_processes(small, group):
