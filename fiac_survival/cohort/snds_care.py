@@ -222,7 +222,7 @@ def exposures(source: SndsSource, records: Any) -> Any:
         thousandths=given.thousandths.sum(), centre=given.centre.min(), early=given.early.max()
     )
     joined = days.inner_join(drug_names(source), "fs_drug")
-    found = source.engine.keep(
+    return source.engine.keep(
         joined.select(
             "person",
             "date",
@@ -235,8 +235,6 @@ def exposures(source: SndsSource, records: Any) -> Any:
             early_access=joined.early == 1,
         )
     )
-    source.release()
-    return found
 
 
 def _given(source: SndsSource, netted: Any) -> Any:

@@ -45,6 +45,7 @@ def events(source: SndsSource, diagnoses: Any, pairs: Any) -> Any:
     if died is not None and "DCD_CIM_COD" in died.columns:
         died = died.filter(source.data_end >= died.BEN_DCD_DTE)
         died = died.filter(died.BEN_IDT_ANO.notnull()).mutate(person=died.BEN_IDT_ANO)
+        died = died.semi_join(pairs, "person")
         parts.append(_event(died, died.BEN_DCD_DTE, "death", icd(died.DCD_CIM_COD)))
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 

@@ -8,12 +8,11 @@ before quantities are added up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fiac_survival.cohort import snds_care, snds_events, snds_persons
 from fiac_survival.cohort.snds_source import SndsSource
-from fiac_survival.cohort.source_filters import Report
 from fiac_survival.cohort.source_parts import spans
 from fiac_survival.core.errors import DataError
 
@@ -60,20 +59,17 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
     DataError
         If stays end before they begin and such stays are refused, or no codelist has a code that is read.
     """
-    engine = source.engine
     records, seen, diagnoses, died = [], [], [], []
     for part in source.flow_parts():
         lines = part.hold(snds_care.care_lines(part, pairs))
-        records += [engine.keep(one) for one in snds_care.dispensed(part, lines)]
-        seen.append(engine.keep(snds_persons.seen_in_lines(lines)))
-        part.release()
+        records += [source.hold(one) for one in snds_care.dispensed(part, lines)]
+        seen.append(source.hold(snds_persons.seen_in_lines(lines)))
     for part in source.stay_parts():
         stays = part.hold(snds_care.stays(part, pairs))
-        records += [engine.keep(one) for one in snds_care.administered(part, stays)]
-        diagnoses.append(engine.keep(snds_events.codes_of_stays(part, stays)))
-        died.append(engine.keep(snds_persons.ended_in_death(part, stays)))
-        seen.append(engine.keep(snds_persons.seen_in_stays(stays)))
-        part.release()
+        records += [source.hold(one) for one in snds_care.administered(part, stays)]
+        diagnoses.append(source.engine.keep(snds_events.codes_of_stays(part, stays)))
+        died.append(source.engine.keep(snds_persons.ended_in_death(part, stays)))
+        seen.append(source.hold(snds_persons.seen_in_stays(stays)))
     snds_care.refuse_reversed(source)
     if not records:
         raise DataError(
@@ -81,25 +77,10 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
             values={"codelists": ", ".join(one.name for one in source.codelists) or "none"},
             remedy="pass codelists of CIP13, UCD7, CCAM or GHM codes",
         )
-    return Care(
-        _exposures(source, records),
-        _one(diagnoses),
-        _one(died),
-        engine.keep(snds_persons.last_care(_one(seen))),
-    )
-
-
-def _exposures(source: SndsSource, records: list[Any]) -> Any:
-    every = _one(records)
-    parts, found = [], []
-    for span in spans(every, "date", source.rows_per_part):
-        part = replace(source, report=Report())
-        found.append(snds_care.exposures(part, span.of(every)))
-        parts.append(part.report)
-    source.report.extend(parts)
-    for table in records:
-        source.engine.forget(table)
-    return _one(found)
+    exposure = [snds_care.exposures(part, rows) for part, rows in source.day_parts(_one(records))]
+    last = source.engine.keep(snds_persons.last_care(_one(seen)))
+    source.release()
+    return Care(_one(exposure), _one(diagnoses), _one(died), last)
 
 
 def by_day(source: SndsSource, table: Any, compute: Callable[[Any], Any]) -> Any:

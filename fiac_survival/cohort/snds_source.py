@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -216,12 +216,9 @@ class SndsSource:
         SndsSource
             One part; the reports are added to this one's in the end.
         """
-        parts = [
-            replace(self, flow=span, report=Report(), held=[])
-            for span in spans(self.table("ER_PRS_F"), FLOW, self.rows_per_part)
-        ]
-        yield from parts
-        self.report.extend([part.report for part in parts])
+        yield from self._in_parts(
+            {"flow": span} for span in spans(self.table("ER_PRS_F"), FLOW, self.rows_per_part)
+        )
 
     def stay_parts(self) -> Iterator[SndsSource]:
         """Cut the tables of stays by year, which is part of a stay's key.
@@ -232,16 +229,36 @@ class SndsSource:
             One part; the reports are added to this one's in the end.
         """
         found = spans(self.table("T_MCOaaB"), "year", self.rows_per_part)
-        parts = []
-        for span in found:
-            years = tuple(
-                year
-                for year in self.years
-                if (span.low is None or year >= span.low)
-                and (span.high is None or year < span.high)
-            )
-            parts.append(replace(self, stay_years=years, report=Report(), held=[]))
-        yield from parts
+        yield from self._in_parts(
+            {"stay_years": tuple(year for year in self.years if span.has(year))} for span in found
+        )
+
+    def day_parts(self, records: Any) -> Iterator[tuple[SndsSource, Any]]:
+        """Cut records by their day.
+
+        Parameters
+        ----------
+        records : ibis.Table
+            With a `date`.
+
+        Yields
+        ------
+        part : SndsSource
+            One part; the reports are added to this one's in the end.
+        rows : ibis.Table
+            Its records.
+        """
+        found = spans(records, "date", self.rows_per_part)
+        parts = self._in_parts({} for _ in found)
+        for part, span in zip(parts, found, strict=True):
+            yield part, span.of(records)
+
+    def _in_parts(self, each: Iterable[Mapping[str, Any]]) -> Iterator[SndsSource]:
+        """Give this source in parts; what a part holds is freed, and the reports are added up."""
+        parts = [replace(self, report=Report(), held=[], **which) for which in each]
+        for part in parts:
+            yield part
+            part.release()
         self.report.extend([part.report for part in parts])
 
     def _dated(self, table: Any) -> Any:

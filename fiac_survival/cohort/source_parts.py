@@ -52,6 +52,21 @@ class Span:
             return table.filter(column >= self.low)
         return table.filter((column >= self.low) & (column < self.high))
 
+    def has(self, value: Any) -> bool:
+        """Tell whether a value that is not missing lies in the range.
+
+        Parameters
+        ----------
+        value : date or int
+            A value of the column.
+
+        Returns
+        -------
+        bool
+            True if it does.
+        """
+        return (self.low is None or value >= self.low) and (self.high is None or value < self.high)
+
 
 def spans(table: Any, column: str, rows: int | None) -> list[Span]:
     """Cut a table into ranges of a column.

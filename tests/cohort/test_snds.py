@@ -508,3 +508,18 @@ def test_parts_give_what_everything_at_once_gives(tmp_path):
 def test_a_part_must_have_a_row(tmp_path):
     with pytest.raises(DataError, match="rows_per_part must be at least 1, or None"):
         fs.cohort.from_snds(tmp_path, years=YEARS, extracted="2023-08-31", rows_per_part=0)
+
+
+def test_a_certificate_of_nobody_known_is_no_event(tmp_path):
+    fs.simulate.write_snds(fs.simulate.myeloma_claims(20, seed=3), tmp_path)
+    path = next(tmp_path.rglob("KI_CCI_R*.parquet"))
+    rows = pq.read_table(path).to_pandas()
+    stranger = rows.iloc[:1].assign(BEN_IDT_ANO="99999999999999999")
+    pq.write_table(pa.Table.from_pandas(pd.concat([rows, stranger]), preserve_index=False), path)
+    cohort = fs.cohort.from_snds(
+        tmp_path, years=range(2014, 2024), extracted="2024-08-31", phenotype=None
+    )
+    deaths = cohort.event.filter(cohort.event.event == "death")
+    assert int(deaths.count().execute()) > 0
+    assert int(cohort.event.anti_join(cohort.person, "person").count().execute()) == 0
+    cohort.engine.close()
