@@ -2,7 +2,8 @@
 
 Numba keeps compiled kernels beside the module or, failing that, in the user's cache folder. Where
 neither is writable ``cache=True`` fails when the module is imported; the kernel is then compiled
-afresh in each process, and :func:`cache_available` says so (``fiac doctor`` shows it).
+afresh in each process, and :func:`cache_available` says so (``fiac doctor`` shows it). How they are
+kept is in :mod:`fiac_survival.kernels._cache`.
 
 No blanket ``fastmath``: it would let the compiler drop the checks for NaN.
 """
@@ -14,6 +15,8 @@ from typing import Any, TypeVar
 
 import numba
 
+from fiac_survival.kernels._cache import keep_safely
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _uncached: list[str] = []
@@ -23,6 +26,7 @@ def _compile(function: F, parallel: bool) -> F:
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "parallel": parallel}
     try:
         compiled: F = numba.njit(cache=True, **options)(function)
+        keep_safely(compiled)
     except RuntimeError:
         _uncached.append(function.__name__)
         compiled = numba.njit(cache=False, **options)(function)
