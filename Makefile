@@ -61,7 +61,8 @@ test: lint types architecture
 
 test-all: lint types architecture
 	@echo "tests, the slow simulations too"
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "slow or not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "slow or not slow" \
+	  --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	@echo "lint"

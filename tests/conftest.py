@@ -16,7 +16,9 @@ import fiac_survival as fs
 ROOT = Path(__file__).parents[1]
 
 # The same examples in every run; kernels compile within the first, which no deadline may count.
-settings.register_profile("house", deadline=None, derandomize=True, database=None)
+# ``make test-all`` asks for the thorough profile.
+settings.register_profile("house", deadline=None, derandomize=True, database=None, max_examples=30)
+settings.register_profile("thorough", settings.get_profile("house"), max_examples=100)
 settings.load_profile("house")
 
 

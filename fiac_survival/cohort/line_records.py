@@ -1,9 +1,8 @@
-"""Records of treatment as arrays, from frames or, block by block, from an engine."""
+"""Records of treatment as arrays, from frames in memory."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fiac_survival.cohort.arrow_rows import frame_of
-from fiac_survival.cohort.dialects import stream
 from fiac_survival.cohort.drugs import DrugTable
-from fiac_survival.cohort.expressions import epoch_days
 from fiac_survival.core.errors import DataError
 
 Ints = NDArray[np.int64]
-ORDER = ("person", "fs_start", "fs_drug", "fs_end", "drug")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +23,7 @@ class Records:
 
     Attributes
     ----------
-    person : (n,) ndarray
+    person : (n,) ndarray or Categorical
         Patients.
     start, end : (n,) int64
         First and last day covered, in days since 1970-01-01.
@@ -40,18 +35,18 @@ class Records:
         Whether that is death.
     row : (n,) int64
         Row in the table that they came from.
-    names : (n,) ndarray
+    names : (n,) ndarray or Categorical
         Drugs as they were written.
     """
 
-    person: NDArray[Any]
+    person: Any
     start: Ints
     end: Ints
     drug: Ints
     horizon: Ints
     died: NDArray[np.bool_]
     row: Ints
-    names: NDArray[Any]
+    names: Any
 
     def take(self, rows: NDArray[np.bool_]) -> Records:
         """Select records.
@@ -155,11 +150,27 @@ def _frame(data: Any, needed: list[str], what: str) -> pd.DataFrame:
             values={"type": type(data).__name__},
             remedy="pass a DataFrame, or a table of an engine",
         )
-    _require_columns(list(native.columns), needed, what)
+    require_columns(list(native.columns), needed, what)
     return native.to_pandas().reset_index(drop=True)
 
 
-def _require_columns(columns: list[str], needed: list[str], what: str) -> None:
+def require_columns(columns: list[str], needed: list[str], what: str) -> None:
+    """Refuse a table without some column.
+
+    Parameters
+    ----------
+    columns : list of str
+        What it has.
+    needed : list of str
+        What it must have.
+    what : str
+        What to call it in the error.
+
+    Raises
+    ------
+    DataError
+        If one is missing.
+    """
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
@@ -192,17 +203,17 @@ def from_frames(exposures: Any, follow_up: Any, drugs: DrugTable) -> Records:
         If a column is missing or a value breaks a rule.
     """
     frame = _frame(exposures, ["person", "date", "drug"], "exposures")
-    _present(frame["person"].isna(), "person")
+    require_present(frame["person"].isna(), "person")
     start, missing = days_of(frame["date"], "date")
-    _present(missing, "date")
+    require_present(missing, "date")
     numbers = frame["drug"].map(drugs.codes).fillna(-1)
     drug: Ints = np.asarray(numbers.to_numpy(), dtype=np.int64)
     end = start + np.where(drug >= 0, drugs.days[drug], 1) - 1
     if "end" in frame:
         given, absent = days_of(frame["end"], "end")
         end = np.where(absent, end, given)
-    horizon, died = _horizon(frame["person"], follow_up, end)
-    return _checked(
+    horizon, died = horizon_of(frame["person"], follow_up, end)
+    return checked(
         Records(
             person=frame["person"].to_numpy(),
             start=start,
@@ -216,12 +227,35 @@ def from_frames(exposures: Any, follow_up: Any, drugs: DrugTable) -> Records:
     )
 
 
-def _horizon(person: pd.Series, follow_up: Any, end: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+def horizon_of(person: pd.Series, follow_up: Any, end: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Find the last day of each record's patient.
+
+    Parameters
+    ----------
+    person : (n,) Series
+        Patients.
+    follow_up : DataFrame or None
+        person, follow_up_end; `death` if known. None: the last day covered.
+    end : (n,) int64
+        Last day that each record covers.
+
+    Returns
+    -------
+    horizon : (n,) int64
+        Day of death or of the end of follow-up, in days since 1970-01-01.
+    died : (n,) bool
+        Whether that is death.
+
+    Raises
+    ------
+    DataError
+        If a patient has no follow-up or two, or a day is missing or no date.
+    """
     if follow_up is None:
         last = pd.Series(end).groupby(person.to_numpy(), sort=False).transform("max")
         return last.to_numpy(dtype=np.int64), np.zeros(len(person), dtype=np.bool_)
     frame = _frame(follow_up, ["person", "follow_up_end"], "follow_up")
-    _present(frame["person"].isna(), "person")
+    require_present(frame["person"].isna(), "person")
     twice = np.flatnonzero(frame["person"].duplicated().to_numpy())
     if twice.size:
         raise DataError(
@@ -231,7 +265,7 @@ def _horizon(person: pd.Series, follow_up: Any, end: Ints) -> tuple[Ints, NDArra
             remedy="drop the others",
         )
     final, missing = days_of(frame["follow_up_end"], "follow_up_end")
-    _present(missing, "follow_up_end")
+    require_present(missing, "follow_up_end")
     died = np.zeros(len(frame), dtype=np.bool_)
     if "death" in frame:
         death, alive = days_of(frame["death"], "death")
@@ -249,7 +283,21 @@ def _horizon(person: pd.Series, follow_up: Any, end: Ints) -> tuple[Ints, NDArra
     return final[place], died[place]
 
 
-def _present(missing: Any, name: str) -> None:
+def require_present(missing: Any, name: str) -> None:
+    """Refuse missing values.
+
+    Parameters
+    ----------
+    missing : (n,) bool
+        Where there is none.
+    name : str
+        Of the column.
+
+    Raises
+    ------
+    DataError
+        If there are any.
+    """
     rows = np.flatnonzero(np.asarray(missing))
     if rows.size:
         raise DataError(
@@ -260,7 +308,24 @@ def _present(missing: Any, name: str) -> None:
         )
 
 
-def _checked(records: Records) -> Records:
+def checked(records: Records) -> Records:
+    """Refuse no records, and records that end before they begin.
+
+    Parameters
+    ----------
+    records : Records
+        Of treatment.
+
+    Returns
+    -------
+    Records
+        The same.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is reversed.
+    """
     if not records.start.size:
         raise DataError("exposures must have rows", values={"rows": 0})
     reversed_ = np.flatnonzero(records.end < records.start)
@@ -274,147 +339,3 @@ def _checked(records: Records) -> Records:
             remedy="correct or drop the records",
         )
     return records
-
-
-def from_engine(
-    exposures: Any, follow_up: Any, drugs: DrugTable, records_per_block: int
-) -> Iterator[Records]:
-    """Take records from an engine in blocks of whole patients.
-
-    The engine sorts by patient, numbers drugs and turns dates into days; rows arrive as a stream.
-
-    Parameters
-    ----------
-    exposures : ibis.Table
-        person, date, drug; `end` if known.
-    follow_up : ibis.Table or None
-        person, follow_up_end; `death` if known.
-    drugs : DrugTable
-        Numbers of drugs.
-    records_per_block : int
-        Records to hold at a time; a block ends with a patient.
-
-    Yields
-    ------
-    Records
-        Some patients.
-
-    Raises
-    ------
-    DataError
-        If a column is missing or a value breaks a rule.
-    """
-    rows = with_days(exposures, follow_up, drugs)
-    batches = stream(rows, order_by=ORDER, rows=records_per_block)
-    yield from _cut_into_blocks(batches, records_per_block)
-
-
-def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
-    """Query that numbers drugs and turns dates into days.
-
-    Parameters
-    ----------
-    exposures : ibis.Table
-        person, date, drug; `end` if known.
-    follow_up : ibis.Table or None
-        person, follow_up_end; `death` if known.
-    drugs : DrugTable
-        Numbers of drugs.
-
-    Returns
-    -------
-    ibis.Table
-        person, fs_start, fs_end, fs_drug, drug; with follow-up also fs_horizon, fs_died.
-
-    Raises
-    ------
-    DataError
-        If a column is missing.
-    """
-    import ibis
-
-    _require_columns(list(exposures.columns), ["person", "date", "drug"], "exposures")
-    known = [(key, number) for key, number in sorted(drugs.codes.items())]
-    length = [(number, int(days)) for number, days in enumerate(drugs.days)]
-    rows = exposures.mutate(
-        fs_start=epoch_days(exposures.date),
-        fs_drug=exposures.drug.cases(*known, else_=-1).cast("int64"),
-    )
-    covered = rows.fs_start + rows.fs_drug.cases(*length, else_=1) - 1
-    if "end" in exposures.columns:
-        covered = ibis.coalesce(epoch_days(rows["end"]), covered)
-    rows = rows.mutate(fs_end=covered.cast("int64"))
-    chosen = ["person", "fs_start", "fs_end", "fs_drug", "drug"]
-    if follow_up is not None:
-        _require_columns(list(follow_up.columns), ["person", "follow_up_end"], "follow_up")
-        final = epoch_days(follow_up.follow_up_end)
-        death = ibis.null("int64")
-        if "death" in follow_up.columns:
-            death = epoch_days(follow_up.death)
-        died = (death <= final).fill_null(False)
-        known_to = follow_up.select(
-            fs_person=follow_up.person,
-            fs_horizon=died.ifelse(death, final).cast("int64"),
-            fs_died=died,
-        )
-        rows = rows.left_join(known_to, rows.person == known_to.fs_person)
-        chosen += ["fs_horizon", "fs_died"]
-    return rows.select(chosen)
-
-
-def _cut_into_blocks(batches: Any, records_per_block: int) -> Iterator[Records]:
-    held: list[pd.DataFrame] = []
-    n_held = n_given = 0
-    for batch in batches:
-        frame = frame_of(batch)
-        if frame.empty:
-            continue
-        held.append(frame)
-        n_held += len(frame)
-        if n_held < records_per_block:
-            continue
-        block = pd.concat(held, ignore_index=True)
-        codes = pd.factorize(block["person"])[0]
-        begun = codes == codes[-1]
-        if begun.all():
-            held = [block]
-            continue
-        cut = int(np.flatnonzero(begun)[0])
-        yield _of_block(block.iloc[:cut], n_given)
-        n_given += cut
-        held, n_held = [block.iloc[cut:]], len(block) - cut
-    if held:
-        yield _of_block(pd.concat(held, ignore_index=True), n_given)
-    elif not n_given:
-        raise DataError("exposures must have rows", values={"rows": 0})
-
-
-def _of_block(block: pd.DataFrame, before: int) -> Records:
-    _present(block["person"].isna(), "person")
-    _present(block["fs_start"].isna(), "date")
-    end = block["fs_end"].to_numpy(dtype=np.int64)
-    if "fs_horizon" in block:
-        absent = np.flatnonzero(block["fs_horizon"].isna())
-        if absent.size:
-            raise DataError(
-                "every patient with records must have a follow-up",
-                count=int(absent.size),
-                row=before + int(absent[0]),
-                remedy="add the patient to follow_up, or drop the records",
-            )
-        horizon = block["fs_horizon"].to_numpy(dtype=np.int64)
-        died = block["fs_died"].to_numpy(dtype=np.bool_)
-    else:
-        horizon, died = _horizon(block["person"], None, end)
-    return _checked(
-        Records(
-            person=block["person"].to_numpy(),
-            start=block["fs_start"].to_numpy(dtype=np.int64),
-            end=end,
-            drug=block["fs_drug"].to_numpy(dtype=np.int64),
-            horizon=horizon,
-            died=died,
-            row=before + np.arange(len(block)),
-            names=block["drug"].to_numpy(),
-        )
-    )

@@ -25,7 +25,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fiac_survival.cohort.drugs import DrugTable
-from fiac_survival.cohort.line_records import Records, from_engine, from_frames
+from fiac_survival.cohort.line_blocks import from_engine
+from fiac_survival.cohort.line_records import Records, from_frames
 from fiac_survival.cohort.line_rules import LineRules, PackedRules
 from fiac_survival.core.errors import DataError
 from fiac_survival.core.intervals import require_choice

@@ -88,7 +88,7 @@ def from_snds(
         Tables that the extract does not have, e.g. "KI_CCI_R" or "T_MCOaaMEDATU".
     definitions : str, Path or SndsDefinitions, optional
         Tables, filters and codes other than those of the package.
-    rows_per_part : int or None, default 20,000,000
+    rows_per_part : int or None, default 10,000,000
         About how many rows of reimbursed care (by month of the flow), of stays (by year) and of records (by
         day) the engine works on at a time; None: all at once, for a cluster. The result is the same.
 
@@ -203,46 +203,54 @@ def _tables(
     order: tuple[DeathSource, ...],
 ) -> dict[str, Any]:
     engine = source.engine
-    rows = engine.keep(snds_persons.beneficiaries(source))
-    pairs = engine.keep(snds_persons.pseudonyms(rows))
+    called = source.hold(snds_persons.beneficiaries(source))
+    names = engine.keep(snds_persons.numbered(called))
+    pairs = engine.keep(snds_persons.by_number(snds_persons.pseudonyms(called), names))
+    rows = engine.keep(snds_persons.by_number(called, names))
+    source.release()
     care = read_care(source, pairs)
     exposure = care.exposure
-    said = snds_events.events(source, care.diagnoses, pairs)
+    said = snds_events.events(source, care.diagnoses, pairs, names)
     event = by_day(source, said, snds_events.of_a_day)
     found = None if disease is None else disease.evaluate(event, exposure)
-    died = snds_persons.deaths(source, rows, care.died, order)
+    died = snds_persons.deaths(source, rows, names, care.died, order)
     person = snds_persons.persons(source, rows, found, died, care.seen, follow_up)
-    person = engine.keep(person)
+    person = source.hold(person)
     everybody = int(rows.person.nunique().execute())
     source.report.add("COHORT", "Persons", everybody, everybody)
     chosen = int(person.count().execute())
     source.report.add("COHORT", "Without the phenotype", everybody, chosen)
-    tables = {"person": person, "exposure": exposure, "event": event}
     if chosen < everybody:
-        for name in ("exposure", "event"):
-            tables[name] = engine.keep(tables[name].semi_join(person, "person"))
+        names = engine.keep(names.semi_join(person, "person"))
+    tables = {
+        "person": engine.keep(snds_persons.by_name(person, names)),
+        "exposure": _named(source, exposure, names),
+        "event": _named(source, event, names),
+        "linkage_key": engine.keep(snds_persons.by_name(_keys(person, exposure), names)),
+    }
     source.release()
-    tables["linkage_key"] = engine.keep(_keys(tables["person"], tables["exposure"]))
     for name, table in tables.items():
         check_columns(name, table)
         check_values(name, table)
     return tables
 
 
+def _named(source: SndsSource, table: Any, names: Any) -> Any:
+    """Call persons by their names: at once, or in a table of several parts when it is used."""
+    named = snds_persons.by_name(table, names)
+    if source.rows_per_part is None or int(table.count().execute()) <= source.rows_per_part:
+        return source.engine.keep(named)
+    return named
+
+
 def _keys(person: Any, exposure: Any) -> Any:
     """Make what to link on: the centre is that of the first treatment."""
-    import ibis
-
-    drugs = exposure.filter(exposure.kind == "drug").select("person", "date", "centre", "drug")
+    drugs = exposure.filter(exposure.kind == "drug").select("person", "date", "centre")
     days = drugs.group_by("person").agg(date=drugs.date.min())
     drugs = drugs.semi_join(days, ["person", "date"])
-    ranked = drugs.mutate(
-        fs_rank=ibis.row_number().over(
-            group_by="person", order_by=[drugs.date, drugs.centre.fill_null("~"), drugs.drug]
-        )
+    first = drugs.group_by("person").agg(
+        first_treatment=drugs.date.min(), centre=drugs.centre.min()
     )
-    first = ranked.filter(ranked.fs_rank == 0)
-    first = first.select("person", "centre", first_treatment="date")
     joined = person.left_join(first, "person")
     return joined.select(
         person=joined.person,

@@ -33,34 +33,55 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     Returns
     -------
     ibis.Table
-        The nine keys, person, EXE_SOI_DTD, PRS_NAT_REF, centre.
+        The nine keys, person, EXE_SOI_DTD, PRS_NAT_REF, centre; kept as long as the part.
     """
     import ibis
 
     lines = source.unique("ER_PRS_F")
-    lines = lines.left_join(pseudonyms, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
     known = lines.EXE_SOI_DTD.notnull()
     within = lines.EXE_SOI_DTD.between(source.data_start, source.data_end)
     own = [
         ("No date of care", known),
         ("Outside the years, or after the end of complete data", within.fill_null(False)),
-        ("Pseudonym not among the beneficiaries", lines.person.notnull()),
     ]
     lines = source.filtered(lines, "ER_PRS_F", own)
+    before = source.report.left("ER_PRS_F")
     centre = lines.ETB_PRE_FIN if "ETB_PRE_FIN" in lines.columns else ibis.null("string")
-    lines = lines.mutate(centre=centre)
-    return lines.select(*source.values.keys, "person", "EXE_SOI_DTD", "PRS_NAT_REF", "centre")
+    lines = lines.mutate(centre=centre).inner_join(pseudonyms, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
+    chosen = (*source.values.keys, "person", "EXE_SOI_DTD", "PRS_NAT_REF", "centre")
+    lines = source.hold(lines.select(*chosen))
+    after = int(lines.count().execute())
+    source.report.add("ER_PRS_F", "Pseudonym not among the beneficiaries", before, after)
+    return lines
 
 
-def stays(source: SndsSource, pseudonyms: Any) -> Any:
+def without_rank(pseudonyms: Any) -> Any:
+    """Whose a pseudonym without its rank is.
+
+    Parameters
+    ----------
+    pseudonyms : ibis.Table
+        BEN_NIR_PSA, BEN_RNG_GEM, person.
+
+    Returns
+    -------
+    ibis.Table
+        BEN_NIR_PSA, fs_persons (how many), person (the first of them).
+    """
+    return pseudonyms.group_by("BEN_NIR_PSA").agg(
+        fs_persons=pseudonyms.person.nunique(), person=pseudonyms.person.min()
+    )
+
+
+def stays(source: SndsSource, alone: Any) -> Any:
     """Hospital stays that pass the filters, with their person.
 
     Parameters
     ----------
     source : SndsSource
         What is read.
-    pseudonyms : ibis.Table
-        BEN_NIR_PSA, BEN_RNG_GEM, person.
+    alone : ibis.Table
+        Of :func:`without_rank`.
 
     Returns
     -------
@@ -70,12 +91,9 @@ def stays(source: SndsSource, pseudonyms: Any) -> Any:
     """
     what, whose = source.unique("T_MCOaaB"), source.unique("T_MCOaaC")
     joined = what.inner_join(whose, ["year", "ETA_NUM", "RSA_NUM"])
-    before = int(what.count().execute())
-    source.report.add(STAYS, "Without a row in T_MCOaaC", before, int(joined.count().execute()))
-    alone = pseudonyms.group_by("BEN_NIR_PSA").agg(
-        fs_persons=pseudonyms.person.nunique(), person=pseudonyms.person.min()
-    )
     joined = source.hold(joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA))
+    before, after = int(what.count().execute()), int(joined.count().execute())
+    source.report.add(STAYS, "Without a row in T_MCOaaC", before, after)
     ordered = (joined.EXE_SOI_DTF >= joined.EXE_SOI_DTD).fill_null(True)
     within = (source.data_end >= joined.EXE_SOI_DTD).fill_null(False)
     own = [
@@ -192,7 +210,7 @@ def administered(source: SndsSource, kept_stays: Any) -> list[Any]:
 
 
 def exposures(source: SndsSource, records: Any) -> Any:
-    """Drugs and procedures, taken-back lines netted out.
+    """Drugs and procedures by their numbers, taken-back lines netted out.
 
     Parameters
     ----------
@@ -204,7 +222,7 @@ def exposures(source: SndsSource, records: Any) -> Any:
     Returns
     -------
     ibis.Table
-        person, date, drug, kind, atc, class, quantity, centre, early_access; one row a person, day, drug.
+        person, date, fs_drug, thousandths, centre, early; one row a person, day, drug. Kept.
     """
     group = ["person", "date", "item"]
     netted = records.group_by(group).agg(
@@ -221,19 +239,35 @@ def exposures(source: SndsSource, records: Any) -> Any:
     days = given.group_by(["person", "date", "fs_drug"]).agg(
         thousandths=given.thousandths.sum(), centre=given.centre.min(), early=given.early.max()
     )
-    joined = days.inner_join(drug_names(source), "fs_drug")
-    return source.engine.keep(
-        joined.select(
-            "person",
-            "date",
-            "drug",
-            "kind",
-            "atc",
-            "class",
-            "centre",
-            quantity=joined.thousandths / 1000.0,
-            early_access=joined.early == 1,
-        )
+    return source.engine.keep(days)
+
+
+def with_names(source: SndsSource, numbers: Any) -> Any:
+    """Say what the drugs and procedures are.
+
+    Parameters
+    ----------
+    source : SndsSource
+        What is read.
+    numbers : ibis.Table
+        Of :func:`exposures`.
+
+    Returns
+    -------
+    ibis.Table
+        person, date, drug, kind, atc, class, centre, quantity, early_access; worked out when it is used.
+    """
+    joined = numbers.inner_join(drug_names(source), "fs_drug")
+    return joined.select(
+        "person",
+        "date",
+        "drug",
+        "kind",
+        "atc",
+        "class",
+        "centre",
+        quantity=joined.thousandths / 1000.0,
+        early_access=joined.early == 1,
     )
 
 

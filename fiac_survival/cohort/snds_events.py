@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 from fiac_survival.cohort.codelists import begins_with
+from fiac_survival.cohort.snds_persons import by_number
 from fiac_survival.cohort.snds_source import SndsSource
 
 POSITIONS = ("main", "related", "associated")
 
 
-def events(source: SndsSource, diagnoses: Any, pairs: Any) -> Any:
+def events(source: SndsSource, diagnoses: Any, pairs: Any, names: Any) -> Any:
     """Diagnoses of stays, long-term illnesses, causes of death.
 
     Parameters
@@ -22,6 +23,8 @@ def events(source: SndsSource, diagnoses: Any, pairs: Any) -> Any:
         Of :func:`codes_of_stays`.
     pairs : ibis.Table
         Of :func:`pseudonyms`.
+    names : ibis.Table
+        Of :func:`~fiac_survival.cohort.snds_persons.numbered`.
 
     Returns
     -------
@@ -44,8 +47,7 @@ def events(source: SndsSource, diagnoses: Any, pairs: Any) -> Any:
     died = source.table("KI_CCI_R")
     if died is not None and "DCD_CIM_COD" in died.columns:
         died = died.filter(source.data_end >= died.BEN_DCD_DTE)
-        died = died.filter(died.BEN_IDT_ANO.notnull()).mutate(person=died.BEN_IDT_ANO)
-        died = died.semi_join(pairs, "person")
+        died = by_number(died.filter(died.BEN_IDT_ANO.notnull()), names, "BEN_IDT_ANO")
         parts.append(_event(died, died.BEN_DCD_DTE, "death", icd(died.DCD_CIM_COD)))
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 

@@ -24,7 +24,7 @@ class Care:
     Attributes
     ----------
     exposure : ibis.Table
-        Drugs and procedures.
+        Drugs and procedures; kept by their numbers, named when they are used.
     diagnoses : ibis.Table
         person, date, event, code, value, fs_place.
     died : ibis.Table
@@ -47,7 +47,7 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
     source : SndsSource
         What is read.
     pairs : ibis.Table
-        Pseudonyms and their person.
+        Pseudonyms and the number of their person.
 
     Returns
     -------
@@ -61,11 +61,12 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
     """
     records, seen, diagnoses, died = [], [], [], []
     for part in source.flow_parts():
-        lines = part.hold(snds_care.care_lines(part, pairs))
+        lines = snds_care.care_lines(part, pairs)
         records += [source.hold(one) for one in snds_care.dispensed(part, lines)]
         seen.append(source.hold(snds_persons.seen_in_lines(lines)))
+    alone = source.hold(snds_care.without_rank(pairs))
     for part in source.stay_parts():
-        stays = part.hold(snds_care.stays(part, pairs))
+        stays = part.hold(snds_care.stays(part, alone))
         records += [source.hold(one) for one in snds_care.administered(part, stays)]
         diagnoses.append(source.engine.keep(snds_events.codes_of_stays(part, stays)))
         died.append(source.engine.keep(snds_persons.ended_in_death(part, stays)))
@@ -80,7 +81,8 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
     exposure = [snds_care.exposures(part, rows) for part, rows in source.day_parts(_one(records))]
     last = source.engine.keep(snds_persons.last_care(_one(seen)))
     source.release()
-    return Care(_one(exposure), _one(diagnoses), _one(died), last)
+    named = snds_care.with_names(source, _one(exposure))
+    return Care(named, _one(diagnoses), _one(died), last)
 
 
 def by_day(source: SndsSource, table: Any, compute: Callable[[Any], Any]) -> Any:

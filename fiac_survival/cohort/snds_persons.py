@@ -56,6 +56,70 @@ def beneficiaries(source: SndsSource) -> Any:
     return rows
 
 
+def numbered(rows: Any) -> Any:
+    """Give persons numbers, which are joined and added up several times faster than pseudonyms.
+
+    Parameters
+    ----------
+    rows : ibis.Table
+        Of :func:`beneficiaries`.
+
+    Returns
+    -------
+    ibis.Table
+        name (the person as it is called), person (a number, in the order of names).
+    """
+    import ibis
+
+    names = rows.select(name="person").distinct()
+    return names.mutate(person=ibis.row_number().over(order_by=names.name))
+
+
+def by_number(table: Any, names: Any, column: str = "person") -> Any:
+    """Put the number in the place of the name; rows of other persons go.
+
+    Parameters
+    ----------
+    table : ibis.Table
+        Rows.
+    names : ibis.Table
+        Of :func:`numbered`.
+    column : str
+        Where the name is.
+
+    Returns
+    -------
+    ibis.Table
+        The same with `person`, a number.
+    """
+    rest = [c for c in table.columns if c not in (column, "person")]
+    renamed = names.select(fs_name="name", fs_person="person")
+    joined = table.inner_join(renamed, table[column] == renamed.fs_name)
+    return joined.select(*rest, person=joined.fs_person)
+
+
+def by_name(table: Any, names: Any) -> Any:
+    """Put the name in the place of the number; rows of persons without a name go.
+
+    Parameters
+    ----------
+    table : ibis.Table
+        Rows with `person`, a number.
+    names : ibis.Table
+        Of :func:`numbered`, or some of its rows.
+
+    Returns
+    -------
+    ibis.Table
+        The same columns; `person` is the name.
+    """
+    renamed = names.select(fs_number="person", fs_name="name")
+    joined = table.inner_join(renamed, table.person == renamed.fs_number)
+    return joined.select(
+        **{c: joined.fs_name if c == "person" else joined[c] for c in table.columns}
+    )
+
+
 def pseudonyms(rows: Any) -> Any:
     """Which pseudonym is whose.
 
@@ -139,7 +203,9 @@ def ended_in_death(source: SndsSource, kept_stays: Any) -> Any:
     return ended.select("person", death="EXE_SOI_DTF")
 
 
-def deaths(source: SndsSource, rows: Any, in_hospital: Any, order: tuple[DeathSource, ...]) -> Any:
+def deaths(
+    source: SndsSource, rows: Any, names: Any, in_hospital: Any, order: tuple[DeathSource, ...]
+) -> Any:
     """Day of death by person, from the first source that has one.
 
     Parameters
@@ -147,7 +213,9 @@ def deaths(source: SndsSource, rows: Any, in_hospital: Any, order: tuple[DeathSo
     source : SndsSource
         What is read.
     rows : ibis.Table
-        Of :func:`beneficiaries`.
+        Of :func:`beneficiaries`, with numbers of persons.
+    names : ibis.Table
+        Of :func:`numbered`.
     in_hospital : ibis.Table
         Of :func:`ended_in_death`.
     order : tuple of str
@@ -170,6 +238,7 @@ def deaths(source: SndsSource, rows: Any, in_hospital: Any, order: tuple[DeathSo
                 if table is None:
                     continue
                 said = table.select(person=table.BEN_IDT_ANO, death=table.BEN_DCD_DTE)
+                said = by_number(said, names)
             case "hospital":
                 said = in_hospital
             case _:

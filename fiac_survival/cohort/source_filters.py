@@ -102,6 +102,22 @@ class Report:
         row = {"table": table, "step": step, "label": label}
         self.rows.append(row | {"n_before": before, "n_excluded": before - after, "n_after": after})
 
+    def left(self, table: str) -> int:
+        """Tell how many rows of a table the last step left.
+
+        Parameters
+        ----------
+        table : str
+            Name of the source's table.
+
+        Returns
+        -------
+        int
+            Rows.
+        """
+        last = [row for row in self.rows if row["table"] == table][-1]
+        return int(str(last["n_after"]))
+
     def extend(self, parts: Sequence[Report]) -> None:
         """Add up the reports of the parts of tables, which have the same steps.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fiac_survival.cohort.dialects import fetch
 
-ROWS_PER_PART = 20_000_000
+ROWS_PER_PART = 10_000_000
 
 
 @dataclass(frozen=True)

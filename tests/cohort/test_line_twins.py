@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fiac_survival as fs
+from fiac_survival.cohort import line_blocks
 from fiac_survival.cohort.line_rules import LineRules
 from tests.kernels.naive_lines import lines_of
 
@@ -200,3 +201,38 @@ def test_an_engine_gives_the_same_lines_block_by_block(block, with_follow_up):
     )
     engine.close()
     pd.testing.assert_frame_equal(in_memory.table, streamed.table)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("with_follow_up", [False, True])
+def test_a_large_table_is_sorted_some_patients_at_a_time(text, with_follow_up, monkeypatch):
+    exposures = invented(300, seed=4)
+    people = pd.DataFrame({"person": np.arange(400), "follow_up_end": pd.Timestamp("2030-01-01")})
+    if text:
+        for frame in (exposures, people):
+            frame["person"] = frame["person"].map("P{:03d}".format)
+    at_once = fs.cohort.lines_of_therapy(
+        exposures, "imwg", follow_up=people if with_follow_up else None
+    ).table
+    engine = fs.cohort.connect("duckdb")
+    table = engine.register(exposures, table="exposure").cast({"date": "date"})
+    follow_up = engine.register(people, table="person").cast({"follow_up_end": "date"})
+    asked = []
+    between = line_blocks._between
+    monkeypatch.setattr(line_blocks, "ROWS_TO_SORT", len(exposures) // 4)
+    monkeypatch.setattr(
+        line_blocks, "_between", lambda t, *bounds: asked.append(bounds) or between(t, *bounds)
+    )
+    in_parts = fs.cohort.lines_of_therapy(
+        table,
+        "imwg",
+        follow_up=follow_up if with_follow_up else None,
+        records_per_block=50,
+    ).table
+    engine.close()
+    bounds = asked[::2]  # of records; then of follow-up
+    assert len(bounds) >= 4
+    assert bounds[0][0] is None
+    assert bounds[-1][1] is None
+    assert [high for _, high in bounds[:-1]] == [low for low, _ in bounds[1:]]
+    pd.testing.assert_frame_equal(at_once, in_parts)

@@ -9,7 +9,7 @@ import pytest
 
 from fiac_survival.cohort import canonical
 from fiac_survival.cohort.drugs import DrugTable
-from fiac_survival.cohort.line_records import with_days
+from fiac_survival.cohort.line_blocks import with_days
 from fiac_survival.cohort.quality_rules import RULES
 
 TYPES = {

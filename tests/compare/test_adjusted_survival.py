@@ -223,6 +223,7 @@ def test_delayed_entry_needs_a_population_and_then_counts():
     np.testing.assert_allclose(found.table.query("arm == 1")["survival"], mean, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_bootstrap_agrees_with_the_influence():
     y, treated, x = patients(200, seed=6)
     options = {"times": TIMES, "tau": TAU}

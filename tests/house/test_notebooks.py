@@ -11,9 +11,11 @@ from nbclient import NotebookClient
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+LONG = {"ebmt4_real_course", "treatment_sequences"}
+RUN = [pytest.param(p, marks=pytest.mark.slow if p.stem in LONG else ()) for p in NOTEBOOKS]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", RUN, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
 def test_notebooks_run(path):
     notebook = jupytext.read(path)

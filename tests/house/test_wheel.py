@@ -7,10 +7,14 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
 from tests.conftest import ROOT
 
 
-def test_the_wheel_runs_a_study(tmp_path):
+@pytest.fixture
+def installed(tmp_path):
+    """Build the wheel and unpack it."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -21,8 +25,16 @@ def test_the_wheel_runs_a_study(tmp_path):
     installed = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
+    return installed
+
+
+def test_the_wheel_has_all_files(installed):
     names = {path.name for path in (installed / "fiac_survival").rglob("*")}
     assert {"py.typed", "style.css", "study.html.j2", "gbsg.csv", "gbsg.toml"} <= names
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_a_study(installed, tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     environment = os.environ | {"PYTHONPATH": str(installed)}

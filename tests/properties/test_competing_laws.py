@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +31,6 @@ def competing(seed, n, *, late=False, causes=3):
     return fs.Outcome(y.time, event, entry=y.entry), group, rng
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans(), st.booleans(), st.booleans())
 def test_one_cause_is_the_complement_of_kaplan_meier(seed, n, late, weighted, clustered):
     y, rng = generate(seed, n, late=late)
@@ -48,7 +49,6 @@ def test_one_cause_is_the_complement_of_kaplan_meier(seed, n, late, weighted, cl
         np.testing.assert_allclose(lost["std_error"], kept["std_error"], atol=1e-7)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans(), st.booleans())
 def test_incidences_and_survival_add_to_one(seed, n, late, weighted):
     y, group, rng = competing(seed, n, late=late)
@@ -72,7 +72,6 @@ def test_incidences_and_survival_add_to_one(seed, n, late, weighted):
     np.testing.assert_allclose(lost + kept.to_numpy(), tau, atol=1e-9)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans(), st.booleans())
 def test_a_risk_table_is_enough_and_tables_merge(seed, n, late, weighted):
     y, group, rng = competing(seed, n, late=late)
@@ -98,7 +97,6 @@ def test_a_risk_table_is_enough_and_tables_merge(seed, n, late, weighted):
     )
 
 
-@settings(max_examples=40)
 @given(seeds, sizes)
 def test_gray_of_a_merged_table(seed, n):
     y, group, rng = competing(seed, n, causes=2)
@@ -111,7 +109,6 @@ def test_gray_of_a_merged_table(seed, n):
     assert a.table["events"].sum() == np.sum(y.event == cause)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans())
 def test_whole_weights_are_repeated_rows(seed, n, late):
     y, group, rng = competing(seed, n, late=late)
@@ -136,7 +133,6 @@ def test_whole_weights_are_repeated_rows_in_fine_gray(seed, n, late):
     same(p, q, rtol=1e-6)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans())
 def test_splitting_time_at_risk_changes_nothing(seed, n, late):
     y, group, rng = competing(seed, n, late=late)
@@ -174,7 +170,6 @@ def test_without_censoring_the_weights_are_one():
     np.testing.assert_allclose(a.covariance, b.covariance, rtol=1e-8)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans(), st.sampled_from([30.4375, 365.25]))
 def test_another_unit_of_time(seed, n, late, unit):
     y, group, _ = competing(seed, n, late=late)
@@ -246,9 +241,20 @@ def test_influence_is_the_derivative_in_the_weights(late):
         )
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("ties", ["breslow", "efron"])
-@pytest.mark.parametrize("strata", [None, "both", "baseline", "censoring"])
+# Half of the triples hold every pair of choices; the other half comes with the slow tests.
+STRATA = [None, "both", "baseline", "censoring"]
+TRIPLES = [
+    pytest.param(
+        ties,
+        late,
+        strata,
+        marks=pytest.mark.slow if (i + (ties == "efron") + late) % 2 else (),
+    )
+    for ties, late, (i, strata) in product(["breslow", "efron"], [False, True], enumerate(STRATA))
+]
+
+
+@pytest.mark.parametrize(("ties", "late", "strata"), TRIPLES)
 def test_influence_on_fine_gray_is_the_derivative_in_the_weights(late, ties, strata):
     y, group, rng = competing(5, 40, late=late, causes=2)
     x, w = rng.normal(size=(40, 2)), rng.uniform(0.5, 2, 40)
@@ -332,7 +338,6 @@ def test_trend():
     assert a.statistic == pytest.approx(by_hand, rel=1e-10)
 
 
-@settings(max_examples=40)
 @given(seeds, sizes, st.booleans())
 def test_splitting_at_changes_keeps_time_and_events(seed, n, late):
     y, rng = generate(seed, n, late=late)

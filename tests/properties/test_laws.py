@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import fiac_survival as fs
@@ -84,7 +84,6 @@ def test_whole_weights_are_repeated_rows(seed, n, late):
     np.testing.assert_allclose(weighted[names], counted[names], rtol=1e-10)
 
 
-@settings(max_examples=30)
 @given(seeds, st.integers(25, 60), st.booleans())
 def test_whole_weights_are_repeated_rows_in_cox(seed, n, late):
     y, rng = generate(seed, n, late=late, events=0.8)
@@ -118,7 +117,6 @@ def test_splitting_time_at_risk_changes_nothing(seed, n, late, weighted):
     )
 
 
-@settings(max_examples=30)
 @given(seeds, st.integers(25, 60), st.booleans())
 def test_splitting_time_at_risk_changes_nothing_in_cox(seed, n, late):
     y, rng = generate(seed, n, late=late, events=0.8)

@@ -15,12 +15,12 @@ from benchmarks import (
 )
 from benchmarks.tunnel_states import (
     by_mdptoolbox,
-    by_quantecon,
     decision_process,
     dense_actions,
     mdptoolbox_problem,
 )
 from tests.sequence.naive import random_model
+from tests.sequence.outside import by_quantecon_outside
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +37,16 @@ def test_plain_loops(small, line_solver):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
-# One process alone: QuantEcon compiles and caches when it is imported; two at once may abort.
-@pytest.mark.xdist_group("quantecon")
-@pytest.mark.parametrize("group", [0, 1])
-def test_libraries_for_decision_processes(small, group):
-    pytest.importorskip("quantecon")
+def test_libraries_for_decision_processes(small):
     pytest.importorskip("mdptoolbox")
-    process = decision_process(small, group)
-    np.testing.assert_allclose(np.asarray(process.transition.sum(axis=1)), 1.0, atol=1e-12)
-    ours = sequences.our_solve(small)[group]
-    np.testing.assert_allclose(ours, by_quantecon(process), rtol=0, atol=1e-10)
-    problem = mdptoolbox_problem(*dense_actions(process), process.n_steps)
-    theirs = by_mdptoolbox(problem, process.start)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+    processes = [decision_process(small, group) for group in (0, 1)]
+    quantecon = by_quantecon_outside(processes)
+    for process, ours, values in zip(processes, sequences.our_solve(small), quantecon, strict=True):
+        np.testing.assert_allclose(np.asarray(process.transition.sum(axis=1)), 1.0, atol=1e-12)
+        np.testing.assert_allclose(ours, values, rtol=0, atol=1e-10)
+        problem = mdptoolbox_problem(*dense_actions(process), process.n_steps)
+        theirs = by_mdptoolbox(problem, process.start)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
 def test_tunnel_states_refuse_what_they_do_not_carry():

@@ -10,8 +10,10 @@ from scipy.integrate import quad
 from scipy.stats import gamma, nbinom
 
 import fiac_survival as fs
+from benchmarks.tunnel_states import Process
 from fiac_survival.sequence import SequenceModel
 from tests.sequence.naive import random_model
+from tests.sequence.outside import by_quantecon_outside
 
 
 @pytest.mark.parametrize("n_lines", [1, 2, 5])
@@ -208,21 +210,25 @@ def pairs_of(model, group):
     return np.array(reward), q, np.array(state), np.array(action), names
 
 
-@pytest.mark.xdist_group("quantecon")  # see test_benchmarks
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_tunnel_state_decision_process(seed):
-    quantecon = pytest.importorskip("quantecon")
-    model = random_model(seed, n_steps=6, n_classes=3, n_regimens=4, n_lines=3)
-    solution = model.solve()
-    for g, group in enumerate(model.groups):
-        reward, q, state, action, names = pairs_of(model, g)
-        order = np.lexsort((action, state))
-        ddp = quantecon.markov.DiscreteDP(
-            reward[order], q[order], 0.99, state[order], action[order]
-        )
-        ddp.beta = 1.0
-        values, _ = quantecon.markov.backward_induction(ddp, model.n_steps)
-        assert solution.value(group) == pytest.approx(values[0, names["decide", 0, 0]], abs=1e-10)
-        for left in range(model.n_steps + 1):
-            theirs = values[model.n_steps - left, names["decide", 0, 0]]
-            assert solution.value(group, remaining=left) == pytest.approx(theirs, abs=1e-10)
+def test_the_tunnel_state_decision_process():
+    models = [
+        random_model(seed, n_steps=6, n_classes=3, n_regimens=4, n_lines=3) for seed in (0, 1, 2)
+    ]
+    processes = []
+    for model in models:
+        for g in range(len(model.groups)):
+            reward, q, state, action, names = pairs_of(model, g)
+            order = np.lexsort((action, state))
+            start = names["decide", 0, 0]
+            processes.append(
+                Process(reward[order], q[order], state[order], action[order], start, model.n_steps)
+            )
+    values = iter(by_quantecon_outside(processes))
+    for model in models:
+        solution = model.solve()
+        for group in model.groups:
+            theirs = next(values)
+            assert solution.value(group) == pytest.approx(theirs[-1], abs=1e-10)
+            for left in range(model.n_steps + 1):
+                ours = solution.value(group, remaining=left)
+                assert ours == pytest.approx(theirs[left], abs=1e-10)

@@ -186,6 +186,7 @@ def one_split(seed, n=300):
     ]
 
 
+@pytest.mark.slow
 def test_winners_curse_of_policies():
     """Regimens drawn by lot for courses that do not depend on them: false promise, true report."""
     promised, held_out = np.array([one_split(s) for s in range(1, 25)]).T
