@@ -37,7 +37,7 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     """
     import ibis
 
-    lines = source.unique("ER_PRS_F")
+    unique = lines = source.unique("ER_PRS_F")
     known = lines.EXE_SOI_DTD.notnull()
     within = lines.EXE_SOI_DTD.between(source.data_start, source.data_end)
     own = [
@@ -52,6 +52,7 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     lines = source.hold(lines.select(*chosen))
     after = int(lines.count().execute())
     source.report.add("ER_PRS_F", "Pseudonym not among the beneficiaries", before, after)
+    source.let_go(unique)
     return lines
 
 
@@ -94,6 +95,7 @@ def stays(source: SndsSource, alone: Any) -> Any:
     joined = source.hold(joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA))
     before, after = int(what.count().execute()), int(joined.count().execute())
     source.report.add(STAYS, "Without a row in T_MCOaaC", before, after)
+    source.let_go(what, whose)
     ordered = (joined.EXE_SOI_DTF >= joined.EXE_SOI_DTD).fill_null(True)
     within = (source.data_end >= joined.EXE_SOI_DTD).fill_null(False)
     own = [

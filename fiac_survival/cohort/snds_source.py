@@ -318,6 +318,18 @@ class SndsSource:
         self.held.append(kept)
         return kept
 
+    def let_go(self, *tables: Any) -> None:
+        """Free some of what is held, of which nothing is needed any more.
+
+        Parameters
+        ----------
+        *tables : ibis.Table
+            Of :meth:`hold` or :meth:`unique`.
+        """
+        for table in tables:
+            place = next(i for i, one in enumerate(self.held) if one is table)
+            self.engine.forget(self.held.pop(place))
+
     def release(self) -> None:
         """Free what is held."""
         while self.held:
