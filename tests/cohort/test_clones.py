@@ -108,7 +108,8 @@ def survival(clones: fs.cohort.Clones, *, weighted: bool = True) -> pd.Series:
     return km.table.set_index("group")["survival"]
 
 
-@pytest.mark.parametrize("three", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("three", [False, True])
 def test_weights_bring_back_what_each_strategy_would_give(three: bool) -> None:
     analysis = analysis_of(1, 12_000, three=three)
     truth = {}

@@ -142,6 +142,7 @@ def test_every_expression_is_checked():
 # --- conformance ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # the command is tested: tests/house/test_cli.py
 def test_conformance_of_the_embedded_engine(embedded, tmp_path):
     found = fs.cohort.conformance(embedded, folder=tmp_path)
     assert found.passed, found.table.loc[~found.table["passed"]].to_string()

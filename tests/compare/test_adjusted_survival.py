@@ -76,7 +76,7 @@ def plain_augmented(y, treated, s, g, score, arm, t):
 
 
 def test_augmented_curves_follow_their_definition():
-    y, treated, x = patients(60, ties=True)
+    y, treated, x = patients(45, ties=True)
     score = fs.compare.weights(x, treated).propensity
     found = fs.compare.aipw_survival(
         y, treated, x, times=TIMES, propensity=score, folds=1, isotonic=False

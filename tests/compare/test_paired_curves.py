@@ -22,7 +22,7 @@ def pair(seed: int, n: int = 200) -> tuple[fs.Outcome, fs.Outcome]:
     )  # type: ignore[return-value]
 
 
-def bootstrap(a: fs.Outcome, b: fs.Outcome, t: float, draws: int = 400) -> float:
+def bootstrap(a: fs.Outcome, b: fs.Outcome, t: float, draws: int = 200) -> float:
     rng = np.random.default_rng(1)
     values = []
     for _ in range(draws):

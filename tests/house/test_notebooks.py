@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-LONG = {"ebmt4_real_course", "treatment_sequences"}
+LONG = {"ebmt4_real_course", "multistate_ebmt4", "myeloma_sequences", "treatment_sequences"}
 RUN = [pytest.param(p, marks=pytest.mark.slow if p.stem in LONG else ()) for p in NOTEBOOKS]
 
 
