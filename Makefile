@@ -13,7 +13,7 @@ UV_VERSION := 0.13.9
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --require-hashes
+INSTALL := $(PIP) install --quiet --require-hashes --no-compile
 
 # With a wheelhouse pip looks there and nowhere else, for build environments too.
 ifneq ($(WHEELHOUSE),)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # The same examples in every run; kernels compile within the first, which no deadline may count.
 # ``make test-all`` asks for the thorough profile.
-settings.register_profile("house", deadline=None, derandomize=True, database=None, max_examples=30)
+settings.register_profile("house", deadline=None, derandomize=True, database=None, max_examples=20)
 settings.register_profile("thorough", settings.get_profile("house"), max_examples=100)
 settings.load_profile("house")
 

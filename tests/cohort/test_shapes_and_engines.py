@@ -50,6 +50,7 @@ def protocol() -> Protocol:
     return Protocol.model_validate(example.model_dump() | PARTS)
 
 
+@pytest.mark.slow
 def test_every_shape_on_every_engine_gives_one_analysis_table(
     spark: fs.cohort.Engine, tmp_path: Any
 ) -> None:

@@ -324,6 +324,7 @@ def drawn_elsewhere(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # the published figures are drawn again by tests/study/test_published.py
 def test_bytes_depend_on_the_table_alone(tmp_path, drawn_elsewhere):
     for kind, (table, options) in TABLES.items():
         write_table(tmp_path / "t.csv", table)

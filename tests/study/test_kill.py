@@ -2,7 +2,7 @@
 
 The published results come from one analysis, the run that is killed from another, so that a mixture of
 the two would be seen. Ten kills come at seeded times, ten at seeded file operations, most of them within
-the short moment of publication; eight in ten come with the slow tests.
+the short moment of publication; most come with the slow tests.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def test_killed_at_a_file_operation(states, tmp_path, target):
     check(tmp_path / "project", old, new)
 
 
-@pytest.mark.parametrize("share", mostly_slow(MOMENTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("share", MOMENTS)
 def test_killed_at_a_time(states, tmp_path, share):
     root, old, new, duration = states
     shutil.copytree(root, tmp_path / "project")

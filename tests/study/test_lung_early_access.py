@@ -132,6 +132,7 @@ def test_everything_says_that_it_is_simulated(small):
     assert "simulated data" not in plain
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("lung_early_access")
 def test_given_folders_take_the_place_of_the_simulation(small, tmp_path):
     data, out = tmp_path / "data", tmp_path / "out"
