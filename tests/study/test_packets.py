@@ -22,6 +22,9 @@ def study(root=ROOT):
     return fs.study.load("trial_vs_registry", project=root)
 
 
+pytestmark = pytest.mark.slow  # packets themselves: tests/compare/test_packets.py
+
+
 @pytest.fixture(scope="module")
 def packets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packets")
