@@ -23,6 +23,7 @@ from fiac_survival.cohort.line_records import (
     require_columns,
     require_present,
 )
+from fiac_survival.cohort.source_parts import Span, between
 from fiac_survival.core.errors import DataError
 
 ORDER = ("person", "fs_start", "fs_drug", "fs_end", "drug")
@@ -58,6 +59,8 @@ def from_engine(
         If a column is missing or a value breaks a rule.
     """
     require_columns(list(exposures.columns), ["person", "date", "drug"], "exposures")
+    if follow_up is not None:
+        require_columns(list(follow_up.columns), ["person", "follow_up_end"], "follow_up")
     batches = _batches(exposures, follow_up, drugs, records_per_block)
     yield from _cut_into_blocks(batches, records_per_block)
 
@@ -66,36 +69,26 @@ def _batches(
     exposures: Any, follow_up: Any, drugs: DrugTable, records_per_block: int
 ) -> Iterator[Any]:
     """Sorted rows; of a large table those of some patients, then those of the next."""
-    for low, high in _ranges(exposures, follow_up, max(records_per_block, ROWS_TO_SORT)):
-        part = with_days(_between(exposures, low, high), _between(follow_up, low, high), drugs)
+    for span in _some_patients(exposures, follow_up, max(records_per_block, ROWS_TO_SORT)):
+        of_them = None if follow_up is None else span.of(follow_up)
+        part = with_days(span.of(exposures), of_them, drugs)
         yield from stream(part, order_by=ORDER, rows=records_per_block)
 
 
-def _ranges(exposures: Any, follow_up: Any, rows: int) -> list[tuple[Any, Any]]:
-    """Bounds of patients between which there are about so many records."""
+def _some_patients(exposures: Any, follow_up: Any, rows: int) -> list[Span]:
+    """Ranges of patients who have about so many records; they are counted, not their records."""
     import ibis
 
     parts = -(-int(exposures.count().execute()) // rows)
     if parts < 2:
-        return [(None, None)]
-    known = exposures if follow_up is None or "person" not in follow_up.columns else follow_up
+        return [Span("person")]
+    known = exposures if follow_up is None else follow_up
     patients = known.select("person").distinct().filter(lambda t: t.person.notnull())
     numbered = patients.mutate(fs_number=ibis.row_number().over(order_by=patients.person))
     each = -(-int(patients.count().execute()) // parts)
     firsts = numbered.filter((numbered.fs_number % each == 0) & (numbered.fs_number > 0))
     cuts = fetch(firsts.select("person").order_by("person")).column("person").to_pylist()
-    return list(zip([None, *cuts], [*cuts, None], strict=True))
-
-
-def _between(table: Any, low: Any, high: Any) -> Any:
-    if table is None or "person" not in table.columns:
-        return table
-    if low is None:
-        return (
-            table if high is None else table.filter((table.person < high) | table.person.isnull())
-        )
-    found = table.filter(table.person >= low)
-    return found if high is None else found.filter(found.person < high)
+    return between(cuts, "person")
 
 
 def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
@@ -114,15 +107,9 @@ def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
     -------
     ibis.Table
         person, fs_start, fs_end, fs_drug, drug; with follow-up also fs_horizon, fs_died.
-
-    Raises
-    ------
-    DataError
-        If a column is missing.
     """
     import ibis
 
-    require_columns(list(exposures.columns), ["person", "date", "drug"], "exposures")
     known = [(key, number) for key, number in sorted(drugs.codes.items())]
     length = [(number, int(days)) for number, days in enumerate(drugs.days)]
     rows = exposures.mutate(
@@ -135,7 +122,6 @@ def with_days(exposures: Any, follow_up: Any, drugs: DrugTable) -> Any:
     rows = rows.mutate(fs_end=covered.cast("int64"))
     chosen = ["person", "fs_start", "fs_end", "fs_drug", "drug"]
     if follow_up is not None:
-        require_columns(list(follow_up.columns), ["person", "follow_up_end"], "follow_up")
         final = epoch_days(follow_up.follow_up_end)
         death = ibis.null("int64")
         if "death" in follow_up.columns:
@@ -212,7 +198,7 @@ def _of_block(rows: Any, before: int) -> Records:
         horizon = block["fs_horizon"].to_numpy(dtype=np.int64)
         died = block["fs_died"].to_numpy(dtype=np.bool_)
     else:
-        horizon, died = horizon_of(pd.Series(coded["person"]), None, end)
+        horizon, died = horizon_of(pd.Series(coded["person"].codes), None, end)
     return checked(
         Records(
             person=coded["person"],

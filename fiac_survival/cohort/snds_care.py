@@ -37,7 +37,7 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     """
     import ibis
 
-    unique = lines = source.unique("ER_PRS_F")
+    lines = every = source.unique("ER_PRS_F")
     known = lines.EXE_SOI_DTD.notnull()
     within = lines.EXE_SOI_DTD.between(source.data_start, source.data_end)
     own = [
@@ -52,26 +52,8 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     lines = source.hold(lines.select(*chosen))
     after = int(lines.count().execute())
     source.report.add("ER_PRS_F", "Pseudonym not among the beneficiaries", before, after)
-    source.let_go(unique)
+    source.let_go(every)
     return lines
-
-
-def without_rank(pseudonyms: Any) -> Any:
-    """Whose a pseudonym without its rank is.
-
-    Parameters
-    ----------
-    pseudonyms : ibis.Table
-        BEN_NIR_PSA, BEN_RNG_GEM, person.
-
-    Returns
-    -------
-    ibis.Table
-        BEN_NIR_PSA, fs_persons (how many), person (the first of them).
-    """
-    return pseudonyms.group_by("BEN_NIR_PSA").agg(
-        fs_persons=pseudonyms.person.nunique(), person=pseudonyms.person.min()
-    )
 
 
 def stays(source: SndsSource, alone: Any) -> Any:
@@ -82,7 +64,7 @@ def stays(source: SndsSource, alone: Any) -> Any:
     source : SndsSource
         What is read.
     alone : ibis.Table
-        Of :func:`without_rank`.
+        Of :func:`~fiac_survival.cohort.snds_persons.without_rank`.
 
     Returns
     -------

@@ -47,7 +47,7 @@ def events(source: SndsSource, diagnoses: Any, pairs: Any, names: Any) -> Any:
     died = source.table("KI_CCI_R")
     if died is not None and "DCD_CIM_COD" in died.columns:
         died = died.filter(source.data_end >= died.BEN_DCD_DTE)
-        died = by_number(died.filter(died.BEN_IDT_ANO.notnull()), names, "BEN_IDT_ANO")
+        died = by_number(died, names, "BEN_IDT_ANO")
         parts.append(_event(died, died.BEN_DCD_DTE, "death", icd(died.DCD_CIM_COD)))
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 

@@ -64,7 +64,7 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
         lines = snds_care.care_lines(part, pairs)
         records += [source.hold(one) for one in snds_care.dispensed(part, lines)]
         seen.append(source.hold(snds_persons.seen_in_lines(lines)))
-    alone = source.hold(snds_care.without_rank(pairs))
+    alone = source.hold(snds_persons.without_rank(pairs))
     for part in source.stay_parts():
         stays = part.hold(snds_care.stays(part, alone))
         records += [source.hold(one) for one in snds_care.administered(part, stays)]

@@ -150,6 +150,24 @@ def pseudonyms(rows: Any) -> Any:
     return pairs
 
 
+def without_rank(pseudonyms: Any) -> Any:
+    """Whose a pseudonym without its rank is.
+
+    Parameters
+    ----------
+    pseudonyms : ibis.Table
+        Of :func:`pseudonyms`, with numbers of persons.
+
+    Returns
+    -------
+    ibis.Table
+        BEN_NIR_PSA, fs_persons (how many), person (the first of them).
+    """
+    return pseudonyms.group_by("BEN_NIR_PSA").agg(
+        fs_persons=pseudonyms.person.nunique(), person=pseudonyms.person.min()
+    )
+
+
 def _about(source: SndsSource, rows: Any) -> Any:
     """One row a person: birth, sex, department, death in the register."""
     import ibis

@@ -6,6 +6,7 @@ have in common.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class Span:
     ----------
     column : str
         Which column.
-    low, high : date, int or None
+    low, high : date, int, str or None
         Bounds; None: no bound.
     """
 
@@ -95,4 +96,22 @@ def spans(table: Any, column: str, rows: int | None) -> list[Span]:
             cuts.append(value)
             held = 0
         held += n
+    return between(cuts, column)
+
+
+def between(cuts: Sequence[Any], column: str) -> list[Span]:
+    """Make the ranges that lie between values of a column.
+
+    Parameters
+    ----------
+    cuts : sequence
+        Values, in order; each begins a range.
+    column : str
+        Which column.
+
+    Returns
+    -------
+    list of Span
+        One more than there are values; in order, together they have every row.
+    """
     return [Span(column, low, high) for low, high in zip([None, *cuts], [*cuts, None], strict=True)]
