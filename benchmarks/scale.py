@@ -64,7 +64,7 @@ def lines(folder: Path, people: int, shape: str) -> dict[str, object]:
         cohort = fs.cohort.read(folder / "people", engine=engine, check_rows=False)
         rules, bucket = "gap90", "bucket" if people > 50_000 else None
     else:
-        engine = connect(folder, "8GB")
+        engine = connect(folder, "10GB")
         cohort = fs.cohort.from_snds(
             folder / "people", engine=engine, years=YEARS, extracted="2024-08-01",
             follow_up="last care",

@@ -21,6 +21,7 @@ from fiac_survival.cohort.line_records import (
     checked,
     horizon_of,
     require_columns,
+    require_follow_up,
     require_present,
 )
 from fiac_survival.cohort.source_parts import Span, between
@@ -187,14 +188,7 @@ def _of_block(rows: Any, before: int) -> Records:
     require_present(block["fs_start"].isna(), "date")
     end = block["fs_end"].to_numpy(dtype=np.int64)
     if "fs_horizon" in block:
-        absent = np.flatnonzero(block["fs_horizon"].isna())
-        if absent.size:
-            raise DataError(
-                "every patient with records must have a follow-up",
-                count=int(absent.size),
-                row=before + int(absent[0]),
-                remedy="add the patient to follow_up, or drop the records",
-            )
+        require_follow_up(block["fs_horizon"].isna(), before)
         horizon = block["fs_horizon"].to_numpy(dtype=np.int64)
         died = block["fs_died"].to_numpy(dtype=np.bool_)
     else:

@@ -272,15 +272,33 @@ def horizon_of(person: pd.Series, follow_up: Any, end: Ints) -> tuple[Ints, NDAr
         died = ~alive & (death <= final)
         final = np.where(died, death, final)
     place = pd.Index(frame["person"]).get_indexer(pd.Index(person))
-    absent = np.flatnonzero(place < 0)
+    require_follow_up(place < 0)
+    return final[place], died[place]
+
+
+def require_follow_up(missing: Any, before: int = 0) -> None:
+    """Refuse patients without a follow-up.
+
+    Parameters
+    ----------
+    missing : array of bool
+        By record.
+    before : int, default 0
+        Records before the first of them.
+
+    Raises
+    ------
+    DataError
+        If a record's patient has none.
+    """
+    absent = np.flatnonzero(missing)
     if absent.size:
         raise DataError(
             "every patient with records must have a follow-up",
             count=int(absent.size),
-            row=int(absent[0]),
+            row=before + int(absent[0]),
             remedy="add the patient to follow_up, or drop the records",
         )
-    return final[place], died[place]
 
 
 def require_present(missing: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, assert_never
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fiac_survival.cohort.codelists import Codelist, begins_with
+from fiac_survival.cohort.expressions import epoch_days
 from fiac_survival.cohort.rule_files import fingerprint, parse, shipped
 
 Count = Literal["days", "sessions"]
@@ -173,17 +174,17 @@ class Phenotype(BaseModel):
         """
         import ibis
 
-        found = [
-            _rule_dates(rule, self.codes, event, exposure).mutate(
-                fs_order=ibis.literal(i, type="int64"), rule=ibis.literal(rule.name)
-            )
-            for i, rule in enumerate(self.rules)
-        ]
-        every = ibis.union(*found) if len(found) > 1 else found[0]
-        first = every.mutate(
-            fs_rank=ibis.row_number().over(group_by="person", order_by=[every.date, every.fs_order])
-        )
-        return first.filter(first.fs_rank == 0).select("person", "date", "rule")
+        n = len(self.rules)
+        found = []
+        for i, rule in enumerate(self.rules):
+            dates = _rule_dates(rule, self.codes, event, exposure)
+            # Day and rule as one number: the least is the first rule of the earliest day.
+            found.append(dates.mutate(fs_first=epoch_days(dates.date) * n + i))
+        every = ibis.union(*found) if n > 1 else found[0]
+        first = every.group_by("person").agg(date=every.date.min(), fs_first=every.fs_first.min())
+        order = first.fs_first - epoch_days(first.date) * n
+        rule = order.cases(*enumerate(one.name for one in self.rules), else_=None)
+        return first.select("person", "date", rule=rule)
 
 
 def loaded(phenotype: str | Path | Phenotype | None) -> Phenotype | None:
@@ -277,7 +278,7 @@ def _met(condition: Condition, codes: tuple[str, ...], event: Any) -> Any:
     if condition.minimum > 1:
         earlier = days.date.lag(condition.minimum - 1).over(group_by="person", order_by="date")
         days = days.mutate(fs_earlier=earlier)
-        apart = days.date.epoch_days() - days.fs_earlier.epoch_days()
+        apart = epoch_days(days.date) - epoch_days(days.fs_earlier)
         near = apart.notnull()
         if condition.within_days is not None:
             near &= apart <= condition.within_days
@@ -289,7 +290,7 @@ def _before(condition: Condition, codes: tuple[str, ...], event: Any, index: Any
     """Persons who meet a condition before the index."""
     days = _counted(condition, codes, event)
     joined = days.inner_join(index.select("person", fs_index="date"), "person")
-    back = joined.fs_index.epoch_days() - joined.date.epoch_days()
+    back = epoch_days(joined.fs_index) - epoch_days(joined.date)
     near = back > 0
     if condition.within_days is not None:
         near &= back <= condition.within_days

@@ -37,23 +37,20 @@ def care_lines(source: SndsSource, pseudonyms: Any) -> Any:
     """
     import ibis
 
-    lines = every = source.unique("ER_PRS_F")
+    every, step = source.distinct("ER_PRS_F", source.table("ER_PRS_F"))
+    # Every pseudonym and rank has one person: the join neither adds nor drops lines.
+    lines = every.left_join(pseudonyms, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
     known = lines.EXE_SOI_DTD.notnull()
     within = lines.EXE_SOI_DTD.between(source.data_start, source.data_end)
     own = [
         ("No date of care", known),
         ("Outside the years, or after the end of complete data", within.fill_null(False)),
+        ("Pseudonym not among the beneficiaries", lines.person.notnull()),
     ]
-    lines = source.filtered(lines, "ER_PRS_F", own)
-    before = source.report.left("ER_PRS_F")
     centre = lines.ETB_PRE_FIN if "ETB_PRE_FIN" in lines.columns else ibis.null("string")
-    lines = lines.mutate(centre=centre).inner_join(pseudonyms, ["BEN_NIR_PSA", "BEN_RNG_GEM"])
-    chosen = (*source.values.keys, "person", "EXE_SOI_DTD", "PRS_NAT_REF", "centre")
-    lines = source.hold(lines.select(*chosen))
-    after = int(lines.count().execute())
-    source.report.add("ER_PRS_F", "Pseudonym not among the beneficiaries", before, after)
-    source.let_go(every)
-    return lines
+    wanted = {c: lines[c] for c in (*source.values.keys, "person", "EXE_SOI_DTD", "PRS_NAT_REF")}
+    wanted["centre"] = centre
+    return source.filtered(lines, "ER_PRS_F", own, columns=wanted, earlier=step)
 
 
 def stays(source: SndsSource, alone: Any) -> Any:
@@ -70,14 +67,11 @@ def stays(source: SndsSource, alone: Any) -> Any:
     -------
     ibis.Table
         year, ETA_NUM, RSA_NUM, person, EXE_SOI_DTD, EXE_SOI_DTF, GRG_GHM, SOR_MOD, NBR_SEA, DGN_PAL,
-        DGN_REL (in capitals, without dots).
+        DGN_REL (in capitals, without dots); kept as long as the part.
     """
     what, whose = source.unique("T_MCOaaB"), source.unique("T_MCOaaC")
     joined = what.inner_join(whose, ["year", "ETA_NUM", "RSA_NUM"])
-    joined = source.hold(joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA))
-    before, after = int(what.count().execute()), int(joined.count().execute())
-    source.report.add(STAYS, "Without a row in T_MCOaaC", before, after)
-    source.let_go(what, whose)
+    joined = joined.left_join(alone, joined.NIR_ANO_17 == alone.BEN_NIR_PSA)
     ordered = (joined.EXE_SOI_DTF >= joined.EXE_SOI_DTD).fill_null(True)
     within = (source.data_end >= joined.EXE_SOI_DTD).fill_null(False)
     own = [
@@ -87,8 +81,7 @@ def stays(source: SndsSource, alone: Any) -> Any:
         ("Pseudonym not among the beneficiaries", joined.person.notnull()),
         ("Pseudonym of several persons (twins)", (joined.fs_persons == 1).fill_null(False)),
     ]
-    kept = source.filtered(joined, STAYS, own)
-    return kept.select(
+    as_they_are = (
         "year",
         "ETA_NUM",
         "RSA_NUM",
@@ -98,9 +91,15 @@ def stays(source: SndsSource, alone: Any) -> Any:
         "GRG_GHM",
         "SOR_MOD",
         "NBR_SEA",
-        DGN_PAL=icd(kept.DGN_PAL),
-        DGN_REL=icd(kept.DGN_REL),
     )
+    wanted = {c: joined[c] for c in as_they_are}
+    wanted |= {"DGN_PAL": icd(joined.DGN_PAL), "DGN_REL": icd(joined.DGN_REL)}
+    before = int(what.count().execute())
+    kept = source.filtered(
+        joined, STAYS, own, columns=wanted, earlier=("Without a row in T_MCOaaC", before)
+    )
+    source.let_go(what, whose)
+    return kept
 
 
 def refuse_reversed(source: SndsSource) -> None:
@@ -273,14 +272,17 @@ def _dispensed(
 ) -> Any:
     import ibis
 
-    table = source.unique(name)
+    table = source.table(name)
     known = codes(source, name, system)
     if table is None or known is None:
         return None
-    own = ucd7(table[code]) if system == "UCD7" else table[code]
-    table = table.mutate(code=own)
-    table = source.filtered(table, name, [("Code of another form", table.code.notnull())])
-    table = table.inner_join(known, "code")
+    table, step = source.distinct(name, table)
+    table = table.mutate(code=ucd7(table[code]) if system == "UCD7" else table[code])
+    table = table.left_join(known, "code")
+    readable = [("Code of another form", table.code.notnull())]
+    wanted = {c: table[c] for c in (*source.values.keys, quantity, "item")}
+    table = source.filtered(table, name, readable, columns=wanted, earlier=step)
+    table = table.filter(table.item.notnull())
     joined = table.inner_join(lines, _on_keys(source, table, lines))
     early = joined.PRS_NAT_REF.isin(source.values.early_access).fill_null(False)
     return joined.select(

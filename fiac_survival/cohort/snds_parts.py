@@ -66,7 +66,7 @@ def read_care(source: SndsSource, pairs: Any) -> Care:
         seen.append(source.hold(snds_persons.seen_in_lines(lines)))
     alone = source.hold(snds_persons.without_rank(pairs))
     for part in source.stay_parts():
-        stays = part.hold(snds_care.stays(part, alone))
+        stays = snds_care.stays(part, alone)
         records += [source.hold(one) for one in snds_care.administered(part, stays)]
         diagnoses.append(source.engine.keep(snds_events.codes_of_stays(part, stays)))
         died.append(source.engine.keep(snds_persons.ended_in_death(part, stays)))

@@ -269,6 +269,27 @@ class SndsSource:
         dates = {c: table[c].nullif(none) for c in table.columns if table.schema()[c].is_date()}
         return table.mutate(**dates) if dates else table
 
+    def distinct(self, name: str, table: Any) -> tuple[Any, tuple[str, int]]:
+        """Query a table without rows that are equal in all columns that are read.
+
+        Parameters
+        ----------
+        name : str
+            Name of the definition.
+        table : ibis.Table
+            Of :meth:`table`.
+
+        Returns
+        -------
+        rows : ibis.Table
+            Each row once; not worked out yet.
+        step : (str, int)
+            What this leaves out, and the rows before: the step for :meth:`filtered`.
+        """
+        before = int(table.count().execute())
+        self.report.add(name, "In the source", before, before)
+        return table.distinct(), ("Identical rows", before)
+
     def unique(self, name: str) -> Any:
         """Open a table and leave out rows that are equal in all columns that are read.
 
@@ -290,10 +311,9 @@ class SndsSource:
         table = self.table(name)
         if table is None:
             return None
-        rows = self.hold(table.distinct())
-        before, after = int(table.count().execute()), int(rows.count().execute())
-        self.report.add(name, "In the source", before, before)
-        self.report.add(name, "Identical rows", before, after)
+        query, (label, before) = self.distinct(name, table)
+        rows = self.hold(query)
+        self.report.add(name, label, before, int(rows.count().execute()))
         return rows
 
     def hold(self, table: Any) -> Any:
@@ -335,7 +355,15 @@ class SndsSource:
         while self.held:
             self.engine.forget(self.held.pop())
 
-    def filtered(self, table: Any, name: str, more: Sequence[tuple[str, Any]] = ()) -> Any:
+    def filtered(
+        self,
+        table: Any,
+        name: str,
+        more: Sequence[tuple[str, Any]] = (),
+        *,
+        columns: Mapping[str, Any] | None = None,
+        earlier: tuple[str, int] | None = None,
+    ) -> Any:
         """Apply the filters of a table, then conditions of the reader's own.
 
         Parameters
@@ -346,6 +374,10 @@ class SndsSource:
             Of the table, as in the filters.
         more : sequence of (str, ibis boolean expression)
             What else is left out, and which rows pass.
+        columns : mapping of str to ibis expression, optional
+            What is wanted of the rows: worked out once and held, as with :meth:`hold`.
+        earlier : (str, int), optional
+            What `table` itself leaves out, and how many rows there were before.
 
         Returns
         -------
@@ -370,7 +402,15 @@ class SndsSource:
                     remedy="correct the definitions",
                 )
             chosen.append((one.label, one.passes(table)))
-        return apply_filters(table, [*chosen, *more], name=name, report=self.report)
+        return apply_filters(
+            table,
+            [*chosen, *more],
+            name=name,
+            report=self.report,
+            columns=columns,
+            hold=None if columns is None else self.hold,
+            earlier=earlier,
+        )
 
     def _optional(self, name: str, column: str) -> bool:
         about = self.definitions.tables.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 import pandas as pd
@@ -102,22 +102,6 @@ class Report:
         row = {"table": table, "step": step, "label": label}
         self.rows.append(row | {"n_before": before, "n_excluded": before - after, "n_after": after})
 
-    def left(self, table: str) -> int:
-        """Tell how many rows of a table the last step left.
-
-        Parameters
-        ----------
-        table : str
-            Name of the source's table.
-
-        Returns
-        -------
-        int
-            Rows.
-        """
-        last = [row for row in self.rows if row["table"] == table][-1]
-        return int(str(last["n_after"]))
-
     def extend(self, parts: Sequence[Report]) -> None:
         """Add up the reports of the parts of tables, which have the same steps.
 
@@ -148,6 +132,9 @@ def apply_filters(
     *,
     name: str,
     report: Report,
+    columns: Mapping[str, Any] | None = None,
+    hold: Callable[[Any], Any] | None = None,
+    earlier: tuple[str, int] | None = None,
 ) -> Any:
     """Leave out rows by conditions, one after the other, counted in one query.
 
@@ -161,6 +148,13 @@ def apply_filters(
         Of the source's table.
     report : Report
         Where the counts go.
+    columns : mapping of str to ibis expression, optional
+        What is wanted of the rows, by name; all columns if left out.
+    hold : callable, optional
+        What computes a query once. With it `table` is worked out a single time, the rows that are left out
+        among them; without, once for the counts and again whenever the rows are used.
+    earlier : (str, int), optional
+        What `table` itself leaves out, and how many rows there were before: the first step of the report.
 
     Returns
     -------
@@ -174,13 +168,19 @@ def apply_filters(
     first = ibis.literal(last)
     if filters:
         first = ibis.cases(*((~passes, i) for i, (_, passes) in enumerate(filters)), else_=last)
-    counted = table.group_by(fs_first=first.cast("int64")).agg(fs_n=table.count()).execute()
+    wanted = {c: table[c] for c in table.columns} if columns is None else dict(columns)
+    marked = table.select(**wanted, fs_first=first.cast("int64"))
+    if hold is not None:
+        marked = hold(marked)
+    counted = marked.group_by("fs_first").agg(fs_n=marked.count()).execute()
     left_out = dict(zip(counted["fs_first"].tolist(), counted["fs_n"].tolist(), strict=True))
     before = int(sum(left_out.values()))
-    if all(row["table"] != name for row in report.rows):
+    if earlier is not None:
+        report.add(name, *earlier, before)
+    elif all(row["table"] != name for row in report.rows):
         report.add(name, "In the source", before, before)
     for i, (label, _) in enumerate(filters):
         after = before - int(left_out.get(i, 0))
         report.add(name, label, before, after)
         before = after
-    return table.filter(first == last) if filters else table
+    return (marked.filter(marked.fs_first == last) if filters else marked).drop("fs_first")
