@@ -29,7 +29,7 @@ from fiac_survival.cohort.reading import Cohort, from_frames, read
 from fiac_survival.cohort.regimens import Regimen, RegimenStep, read_regimens
 from fiac_survival.cohort.risk_tables import risk_table
 from fiac_survival.cohort.snds import from_snds
-from fiac_survival.cohort.snds_source import SndsDefinitions
+from fiac_survival.cohort.snds_definitions import SndsDefinitions
 from fiac_survival.cohort.written_lines import WrittenLines, write_lines_of_therapy
 from fiac_survival.disclosure import (
     ControlledTable,

@@ -18,12 +18,12 @@ from fiac_survival.cohort.drugs import DrugTable
 from fiac_survival.cohort.engine import Engine, connect
 from fiac_survival.cohort.phenotypes import Phenotype, kept_diagnoses, loaded
 from fiac_survival.cohort.reading import Cohort
+from fiac_survival.cohort.snds_definitions import SndsDefinitions
 from fiac_survival.cohort.snds_parts import by_day, read_care
 from fiac_survival.cohort.snds_source import (
     DeathSource,
     FollowUp,
     Reversed,
-    SndsDefinitions,
     SndsSource,
     day_of,
 )

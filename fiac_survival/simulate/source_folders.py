@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fiac_survival.cohort.omop_source import OmopDefinitions
-from fiac_survival.cohort.snds_source import SndsDefinitions
+from fiac_survival.cohort.snds_definitions import SndsDefinitions
 from fiac_survival.cohort.source_tables import SourceTable, name_of
 from fiac_survival.core.files import atomic_path
 from fiac_survival.simulate.claims import SimulatedClaims
